@@ -1,0 +1,63 @@
+# `make` alone lists the targets. Nothing here needs more than Go, git and, for `make test`, Debian 12.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GOLANGCI_VERSION := 2.15.0
+# so that no test cuts another short on few cores; the whole stays well below it
+TEST_TIMEOUT ?= 20m
+
+.PHONY: help build demo test test-quick check-generated lint generate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+build: ## build every command into bin/
+	@mkdir -p bin
+	go build -trimpath -o bin/ ./cmd/...
+
+demo: ## create and delete a cluster in a simulated cloud; KEEP=1 leaves it running
+	@mkdir -p bin
+	go build -trimpath -o bin/jeroboam ./cmd/jeroboam
+	bin/jeroboam demo $(if $(filter 1,$(KEEP)),--keep)
+
+test: check-generated ## run every test, against real RabbitMQ, MariaDB, PostgreSQL and Keystone
+	devstack/debian/services run $(MAKE) test-all
+
+# what `make test` runs among the services; not for use on its own
+.PHONY: test-all
+test-all:
+	@go test -json -p 2 -timeout $(TEST_TIMEOUT) ./... | go run ./internal/testenv/summary
+
+test-quick: ## run the tests that need no services: SQLite, memory, the simulator
+	@go test -json -timeout $(TEST_TIMEOUT) ./... | go run ./internal/testenv/summary
+
+check-generated: ## fail when a generated file is out of date (and refresh it)
+	@sums() { git ls-files -z --cached --others --exclude-standard | sort -zu | \
+	  while IFS= read -rd '' f; do if [[ -f $$f ]]; then sha256sum "$$f"; fi; done; }; \
+	before=$$(sums); \
+	$(MAKE) generate; \
+	diff <(echo "$$before") <(sums) >&2 || \
+	  { echo 'these generated files were out of date: look at them and commit them' >&2; exit 1; }
+
+lint: ## gofmt, go vet, golangci-lint (built from source when it is not there)
+	@out=$$(gofmt -l .); if [[ -n $$out ]]; then echo "not formatted, run gofmt -w:" $$out; exit 1; fi
+	go vet ./...
+	@lint=; for candidate in bin/tools/golangci-lint "$$(go env GOPATH)/bin/golangci-lint" golangci-lint; do \
+	  if [[ $$("$$candidate" version --short 2>/dev/null) == $(GOLANGCI_VERSION) ]]; then lint=$$candidate; break; fi; \
+	done; \
+	if [[ -z $$lint ]]; then \
+	  lint=bin/tools/golangci-lint; \
+	  echo "building golangci-lint $(GOLANGCI_VERSION), once"; \
+	  GOFLAGS= GOBIN=$(CURDIR)/bin/tools \
+	    go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION); \
+	fi; \
+	echo "$$lint run" && "$$lint" run
+
+generate: ## write the generated files anew
+	go generate ./...
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,223 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+)
+
+// checks looks at the cloud with the caller's own rights: what the caller cannot see cannot be built with.
+type checks struct {
+	ctx     context.Context //nolint:containedctx // lives as long as one request
+	clients *cloud.Clients
+	flavors []cloud.Flavor // read once
+}
+
+func (s *Server) checks(c echo.Context) (*checks, error) {
+	who := callerOf(c)
+	clients, err := s.Clouds.Token(who.Token(), who.ProjectID, who.Catalog)
+	if err != nil {
+		return nil, err
+	}
+	return &checks{ctx: c.Request().Context(), clients: clients}, nil
+}
+
+// image finds an image that a cluster can be built from.
+func (k *checks) image(nameOrID string) (cloud.ImageInfo, error) {
+	g, err := k.clients.Image()
+	if err != nil {
+		return cloud.ImageInfo{}, err
+	}
+	l, err := g.Images(k.ctx, nameOrID)
+	switch {
+	case cloud.IsForbidden(err):
+		return cloud.ImageInfo{}, fail(http.StatusForbidden, "Not authorized to use image %s.", nameOrID)
+	case err != nil:
+		return cloud.ImageInfo{}, err
+	case len(l) == 0:
+		return cloud.ImageInfo{}, badRequest("Image %s could not be found.", nameOrID)
+	case len(l) > 1:
+		return cloud.ImageInfo{}, fail(http.StatusConflict, "Multiple images exist with same name '%s'. Please use the image id instead.", nameOrID)
+	case l[0].Status != "active":
+		return cloud.ImageInfo{}, badRequest("Image %s is not active but %s.", nameOrID, l[0].Status)
+	case l[0].Properties["os_distro"] == "":
+		return cloud.ImageInfo{}, badRequest("Image doesn't contain os_distro field: set the property os_distro of image %s.", nameOrID)
+	}
+	return l[0], nil
+}
+
+func (k *checks) flavor(field, nameOrID string) (cloud.Flavor, error) {
+	if k.flavors == nil {
+		n, err := k.clients.Compute()
+		if err != nil {
+			return cloud.Flavor{}, err
+		}
+		if k.flavors, err = n.Flavors(k.ctx); err != nil {
+			return cloud.Flavor{}, err
+		}
+	}
+	for _, f := range k.flavors {
+		if f.ID == nameOrID || f.Name == nameOrID {
+			return f, nil
+		}
+	}
+	return cloud.Flavor{}, badRequest("Unable to find %s %s.", field, nameOrID)
+}
+
+// publicKey reads a key pair, which belongs to the caller alone.
+func (k *checks) publicKey(name string) (string, error) {
+	n, err := k.clients.Compute()
+	if err != nil {
+		return "", err
+	}
+	key, err := n.PublicKey(k.ctx, name)
+	if cloud.IsNotFound(err) {
+		return "", fail(http.StatusNotFound, "Unable to find keypair %s.", name)
+	}
+	return key, err
+}
+
+// networkByName finds one network.
+func (k *checks) networkByName(field, nameOrID string) (cloud.NetworkInfo, error) {
+	n, err := k.clients.Network()
+	if err != nil {
+		return cloud.NetworkInfo{}, err
+	}
+	l, err := n.Networks(k.ctx, nameOrID)
+	switch {
+	case err != nil:
+		return cloud.NetworkInfo{}, err
+	case len(l) == 0:
+		return cloud.NetworkInfo{}, badRequest("Unable to find %s %s.", field, nameOrID)
+	case len(l) > 1:
+		return cloud.NetworkInfo{}, fail(http.StatusConflict, "Multiple networks exist with same name '%s' (%s). Please use the network id instead.", nameOrID, field)
+	}
+	return l[0], nil
+}
+
+func (k *checks) externalNetwork(nameOrID string) (cloud.NetworkInfo, error) {
+	x, err := k.networkByName("external_network_id", nameOrID)
+	if err == nil && !x.External {
+		err = badRequest("Unable to find external network %s: the network of this name is not external.", nameOrID)
+	}
+	return x, err
+}
+
+func (k *checks) subnet(nameOrID, networkID string) (cloud.Subnet, error) {
+	n, err := k.clients.Network()
+	if err != nil {
+		return cloud.Subnet{}, err
+	}
+	l, err := n.Subnets(k.ctx, nameOrID, networkID)
+	switch {
+	case err != nil:
+		return cloud.Subnet{}, err
+	case len(l) == 0:
+		return cloud.Subnet{}, badRequest("Unable to find fixed_subnet %s.", nameOrID)
+	case len(l) > 1:
+		return cloud.Subnet{}, fail(http.StatusConflict, "Multiple subnets exist with same name '%s'. Please use the subnet id instead.", nameOrID)
+	}
+	return l[0], nil
+}
+
+func (k *checks) zones(label string, zones []string) error {
+	if len(zones) == 0 {
+		return nil
+	}
+	n, err := k.clients.Compute()
+	if err != nil {
+		return err
+	}
+	known, err := n.AvailabilityZones(k.ctx)
+	if err != nil {
+		return err
+	}
+	for _, z := range zones {
+		if !slices.Contains(known, z) {
+			return badRequest("Label %s: availability zone %q could not be found; there are: %s.", label, z, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+func (k *checks) volumeType(label, name string) error {
+	if name == "" {
+		return nil
+	}
+	v, err := k.clients.Volume()
+	if err != nil {
+		return err
+	}
+	known, err := v.Types(k.ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(known, name) {
+		return badRequest("Label %s: volume type %q could not be found; there are: %s.", label, name, strings.Join(known, ", "))
+	}
+	return nil
+}
+
+// demand is what a request asks of the project's quotas.
+type demand struct {
+	servers, cores, ram                                       int
+	networks, subnets, routers, ports, floatingIPs, secGroups int
+}
+
+func (d *demand) hosts(n int, f cloud.Flavor) {
+	d.servers += n
+	d.cores += n * f.VCPUs
+	d.ram += n * f.RAM
+	d.ports += n
+}
+
+// quotas compares a demand with what the project has left. Where the caller may not read quotas nothing is said here; the
+// cloud says it when the time comes.
+func (k *checks) quotas(d demand) error {
+	n, err := k.clients.Compute()
+	if err != nil {
+		return err
+	}
+	compute, err := n.Quotas(k.ctx, k.clients.ProjectID)
+	if err != nil && !cloud.IsForbidden(err) && !cloud.IsNotFound(err) {
+		return err
+	}
+	for _, x := range []struct {
+		name string
+		want int
+	}{{"instances", d.servers}, {"cores", d.cores}, {"ram", d.ram}} {
+		if err := suffices(compute, x.name, x.want); err != nil {
+			return err
+		}
+	}
+	net, err := k.clients.Network()
+	if err != nil {
+		return err
+	}
+	network, err := net.Quotas(k.ctx)
+	if err != nil && !cloud.IsForbidden(err) && !cloud.IsNotFound(err) {
+		return err
+	}
+	for _, x := range []struct {
+		name string
+		want int
+	}{{"network", d.networks}, {"subnet", d.subnets}, {"router", d.routers}, {"port", d.ports}, {"floatingip", d.floatingIPs}, {"security_group", d.secGroups}} {
+		if err := suffices(network, x.name, x.want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func suffices(quotas map[string]cloud.Quota, name string, want int) error {
+	q, known := quotas[name]
+	if !known || want == 0 || want <= q.Left() {
+		return nil
+	}
+	return fail(http.StatusForbidden, "Resource limit exceeded: the project's quota of %s is %d, %d are in use, and this needs %d more.", name, q.Limit, q.Used, want)
+}

@@ -1,0 +1,383 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/jeroboam-cloud/jeroboam/api/patch"
+	"github.com/jeroboam-cloud/jeroboam/api/wire"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+)
+
+// commonInternal are attributes that no patch may touch.
+func commonInternal() []string {
+	return []string{"/created_at", "/id", "/links", "/updated_at", "/uuid", "/project_id", "/user_id"}
+}
+
+func clusterRules() patch.Rules {
+	return patch.Rules{Internal: append(commonInternal(), "/api_address", "/node_addresses", "/master_addresses", "/stack_id", "/cluster_id", "/ca_cert_ref",
+		"/magnum_cert_ref", "/etcd_ca_cert_ref", "/front_proxy_ca_cert_ref"), NonRemovable: []string{"/cluster_template_id"},
+		Literal: []string{"/labels", "/health_status_reason"}}
+}
+
+// viewMap is a view as the generic document that patches apply to.
+func viewMap(v any) (map[string]any, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encoding for a patch: %w", err)
+	}
+	m := map[string]any{}
+	return m, json.Unmarshal(raw, &m)
+}
+
+func (s *Server) updateCluster(c echo.Context) error {
+	if err := onlyQuery(c, s.patchQuery(c)...); err != nil {
+		return err
+	}
+	body, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	operations, err := patch.Parse(body, clusterRules())
+	if err != nil {
+		return err
+	}
+	v, err := s.cluster(c, c.Param("id"))
+	if err != nil {
+		return err
+	}
+	if err := s.allowTarget(c, "cluster:update", "cluster:update_all_projects", v.ProjectID, v.UserID); err != nil {
+		return err
+	}
+	who := callerOf(c)
+	if err := s.allow(c, "cluster:update_health_status", who.ProjectID, who.UserID); err != nil {
+		return err
+	}
+	worker := defaultWorker(v.NodeGroups)
+	before, err := viewMap(wire.NewCluster(v, s.base(c), maxMinor, false))
+	if err != nil {
+		return err
+	}
+	if worker != nil {
+		before["node_count"] = worker.NodeCount // what a patch of node_count means
+	}
+	delete(before, "faults")
+	after, err := patch.Apply(before, operations, clusterRules())
+	if err != nil {
+		return err
+	}
+	ch, err := readClusterChange(before, after, minor(c))
+	if err != nil {
+		return err
+	}
+	return s.applyClusterChange(c, v.UUID, ch)
+}
+
+// patchQuery: rollback came with 1.3; it only meant something to Heat.
+func (s *Server) patchQuery(c echo.Context) []string {
+	if minor(c) >= 3 {
+		return []string{"rollback"}
+	}
+	return nil
+}
+
+func defaultWorker(groups []*db.NodeGroup) *db.NodeGroup {
+	i := slices.IndexFunc(groups, func(g *db.NodeGroup) bool { return g.IsDefault && g.Role != db.RoleMaster })
+	if i < 0 {
+		return nil
+	}
+	return groups[i]
+}
+
+// clusterChange is what a patch comes to.
+type clusterChange struct {
+	nodeCount    *int
+	health       *string
+	healthReason db.Strings
+}
+
+func readClusterChange(before, after map[string]any, minor int) (clusterChange, error) {
+	var ch clusterChange
+	raw, err := json.Marshal(after)
+	if err != nil {
+		return ch, fmt.Errorf("encoding a patched cluster: %w", err)
+	}
+	f, err := parseForm(raw, "cluster")
+	if err != nil {
+		return ch, err
+	}
+	var changed []string
+	for name := range mapKeys(union(before, after)) {
+		if fmt.Sprint(before[name]) != fmt.Sprint(after[name]) {
+			changed = append(changed, name)
+		}
+	}
+	slices.Sort(changed)
+	var wrong []string
+	for _, name := range changed {
+		switch name {
+		case "node_count":
+			n := or(f.Int(name, 0, 10000), 1) // removed: back to the default
+			ch.nodeCount = &n
+		case "health_status":
+			ch.health = f.Choice(name, "HEALTHY", "UNHEALTHY", "UNKNOWN")
+		case "health_status_reason":
+			ch.healthReason = f.Strings(name)
+		default:
+			wrong = append(wrong, name)
+		}
+	}
+	switch {
+	case len(wrong) > 0:
+		return ch, badRequest("cannot change cluster property(ies) %s.", strings.Join(wrong, ", "))
+	case f.err != nil:
+		return ch, f.err
+	case ch.nodeCount != nil && *ch.nodeCount == 0 && minor < 10:
+		return ch, badRequest("Setting node_count to zero is not supported in the provided microversion; it needs 1.10.")
+	}
+	return ch, nil
+}
+
+func union(a, b map[string]any) map[string]any {
+	out := map[string]any{}
+	for k := range a {
+		out[k] = nil
+	}
+	for k := range b {
+		out[k] = nil
+	}
+	return out
+}
+
+func (s *Server) applyClusterChange(c echo.Context, uuid string, ch clusterChange) error {
+	rings, err := s.change(c, uuid, func(sn *db.Snapshot) ([]*db.Operation, error) {
+		if ch.health != nil {
+			sn.Cluster.HealthStatus = ch.health
+		}
+		if ch.healthReason != nil {
+			sn.Cluster.HealthStatusReason = ch.healthReason
+		}
+		if ch.nodeCount == nil {
+			return nil, nil
+		}
+		g := defaultWorker(sn.NodeGroups)
+		if g == nil {
+			return nil, badRequest("The cluster has no default worker group.")
+		}
+		return s.requestResize(c, sn, g, *ch.nodeCount, nil)
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range rings {
+		s.ring(c.Request().Context(), id)
+	}
+	return accepted(c, uuid)
+}
+
+func (s *Server) resizeCluster(c echo.Context) error {
+	if err := onlyQuery(c); err != nil {
+		return err
+	}
+	f, err := newForm(c, "cluster_resize_req")
+	if err != nil {
+		return err
+	}
+	f.Required("node_count")
+	count, remove, group := f.Int("node_count", 0, 10000), f.List("nodes_to_remove"), f.ident("nodegroup")
+	if err := f.done(); err != nil {
+		return err
+	}
+	if *count == 0 && minor(c) < 10 {
+		return badRequest("Resizing a cluster to zero is not supported in the provided microversion; it needs 1.10.")
+	}
+	v, err := s.ownCluster(c, c.Param("id"))
+	if err != nil {
+		return err
+	}
+	if err := s.allow(c, "cluster:resize", v.ProjectID, v.UserID); err != nil {
+		return err
+	}
+	target := defaultWorker(v.NodeGroups)
+	if group != "" {
+		if target, err = s.nodeGroup(c, v.UUID, group); err != nil {
+			return err
+		}
+	}
+	if target == nil {
+		return badRequest("The cluster has no default worker group: name a nodegroup.")
+	}
+	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
+		i := slices.IndexFunc(sn.NodeGroups, func(g *db.NodeGroup) bool { return g.UUID == target.UUID })
+		if i < 0 {
+			return nil, notFound("Nodegroup", target.Name)
+		}
+		return s.requestResize(c, sn, sn.NodeGroups[i], *count, remove)
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range rings {
+		s.ring(c.Request().Context(), id)
+	}
+	return accepted(c, v.UUID)
+}
+
+// requestResize decides on a node group's new size.
+func (s *Server) requestResize(c echo.Context, sn *db.Snapshot, g *db.NodeGroup, count int, remove []string) ([]*db.Operation, error) {
+	if err := ops.Allowed(ops.NodeGroupResize, sn.Cluster.Status); err != nil {
+		return nil, err
+	}
+	if err := ops.AllowedInGroup(ops.NodeGroupResize, g.Status); err != nil {
+		return nil, err
+	}
+	if g.Role == db.RoleMaster {
+		return nil, badRequest("Resizing the master node group %s is not supported.", g.Name)
+	}
+	if count < g.MinNodeCount || (g.MaxNodeCount != nil && *g.MaxNodeCount > 0 && count > *g.MaxNodeCount) {
+		most := "unlimited"
+		if g.MaxNodeCount != nil && *g.MaxNodeCount > 0 {
+			most = itoa(*g.MaxNodeCount)
+		}
+		return nil, badRequest("Resizing %s outside the allowed range: min_node_count = %d, max_node_count = %s.", g.Name, g.MinNodeCount, most)
+	}
+	names, err := nodesToRemove(sn, g, remove)
+	if err != nil {
+		return nil, err
+	}
+	g.NodeCount = count
+	g.Status, g.StatusReason = ops.UpdateInProgress, nil
+	sn.Cluster.Status, sn.Cluster.StatusReason = ops.UpdateInProgress, nil
+	op, err := ops.New(s.NewUUID(), ops.NodeGroupResize, sn.Cluster, g, ops.Resize{NodesToRemove: names})
+	if err != nil {
+		return nil, err
+	}
+	s.sign(c, op)
+	sn.Operations = append(sn.Operations, op)
+	return []*db.Operation{op}, nil
+}
+
+// nodesToRemove finds nodes by server id, name or address. A shrink that names a node we do not know is refused: taking
+// another one instead would be worse than taking none.
+func nodesToRemove(sn *db.Snapshot, g *db.NodeGroup, remove []string) ([]string, error) {
+	var names []string
+	for _, want := range remove {
+		want = strings.TrimPrefix(want, "openstack:///")
+		i := slices.IndexFunc(sn.Nodes, func(n *db.Node) bool {
+			return n.NodeGroupUUID == g.UUID && (n.HostID == want || n.Name == want || n.UUID == want || slices.Contains(n.Addresses, want))
+		})
+		if want == "" || i < 0 {
+			return nil, badRequest("Invalid input for field/attribute nodes_to_remove. Value: '%s'. Node group %s has no such node.", want, g.Name)
+		}
+		names = append(names, sn.Nodes[i].Name)
+	}
+	return names, nil
+}
+
+// updateTemplate patches a template.
+func (s *Server) updateTemplate(c echo.Context) error {
+	if err := onlyQuery(c); err != nil {
+		return err
+	}
+	body, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	rules := patch.Rules{Internal: commonInternal(), Literal: []string{"/labels"},
+		NonRemovable: []string{"/coe", "/image_id", "/external_network_id", "/network_driver", "/cluster_distro", "/registry_enabled", "/tls_disabled", "/public", "/hidden", "/server_type"}}
+	operations, err := patch.Parse(body, rules)
+	if err != nil {
+		return err
+	}
+	t, err := s.template(c, c.Param("id"))
+	if err != nil {
+		return err
+	}
+	if err := s.allowTarget(c, "clustertemplate:update", "clustertemplate:update_all_projects", t.ProjectID, t.UserID); err != nil {
+		return err
+	}
+	before, err := viewMap(wire.NewTemplate(t, s.base(c)))
+	if err != nil {
+		return err
+	}
+	after, err := patch.Apply(before, operations, rules)
+	if err != nil {
+		return err
+	}
+	return s.applyTemplateChange(c, t, before, after)
+}
+
+func (s *Server) applyTemplateChange(c echo.Context, t *db.ClusterTemplate, before, after map[string]any) error {
+	var changed []string
+	for name := range mapKeys(union(before, after)) {
+		if fmt.Sprint(before[name]) != fmt.Sprint(after[name]) {
+			changed = append(changed, name)
+		}
+	}
+	if len(changed) == 0 {
+		return c.JSON(http.StatusOK, wire.NewTemplate(t, s.base(c)))
+	}
+	inUse, err := s.Store.TemplateInUse(c.Request().Context(), t.UUID)
+	if err != nil {
+		return err
+	}
+	if inUse && !harmless(changed, after) {
+		return badRequest("ClusterTemplate %s is referenced by one or multiple clusters.", t.UUID)
+	}
+	for _, name := range []string{"links", "project_id", "user_id", "created_at", "updated_at", "uuid"} {
+		delete(after, name)
+	}
+	raw, err := json.Marshal(after)
+	if err != nil {
+		return fmt.Errorf("encoding a patched template: %w", err)
+	}
+	f, err := parseForm(raw, "cluster_template")
+	if err != nil {
+		return err
+	}
+	n, err := readTemplate(f)
+	if err != nil {
+		return err
+	}
+	n.ID, n.UUID, n.ProjectID, n.UserID, n.CreatedAt = t.ID, t.UUID, t.ProjectID, t.UserID, t.CreatedAt
+	if n.Name == "" {
+		n.Name = t.Name
+	}
+	if n.Public != t.Public || n.Hidden != t.Hidden {
+		if err := s.allow(c, "clustertemplate:publish", t.ProjectID, t.UserID); err != nil {
+			return err
+		}
+	}
+	if !inUse {
+		if err := s.settleTemplate(c, n); err != nil {
+			return err
+		}
+	}
+	if err := s.Store.UpdateTemplate(c.Request().Context(), n); err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, wire.NewTemplate(n, s.base(c)))
+}
+
+// harmless is the one change that a template in use may take.
+func harmless(changed []string, after map[string]any) bool {
+	if len(changed) != 1 {
+		return false
+	}
+	switch changed[0] {
+	case "name", "hidden":
+		return true
+	case "tags":
+		return after["tags"] != nil
+	case "public":
+		b, _ := parseBool(fmt.Sprint(after["public"]))
+		return b
+	}
+	return false
+}

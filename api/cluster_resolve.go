@@ -1,0 +1,283 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+)
+
+func hexByte(s string) uint64 {
+	n, _ := strconv.ParseUint(s, 16, 8) // a UUID's digits
+	return n
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// clusterPlan is what a create request comes to.
+type clusterPlan struct {
+	cluster *db.Cluster
+	groups  []*db.NodeGroup
+}
+
+// mergeLabels is Magnum's rule: nothing given → the parent's; given → exactly these; given with merge_labels → both.
+func mergeLabels(parent, given db.Strings, merge bool) db.Strings {
+	switch {
+	case len(given) == 0:
+		return maps.Clone(parent)
+	case !merge:
+		return given
+	}
+	out := maps.Clone(parent)
+	if out == nil {
+		out = db.Strings{}
+	}
+	maps.Copy(out, given)
+	return out
+}
+
+func pick[T any](v, fallback *T) *T {
+	if v != nil {
+		return v
+	}
+	return fallback
+}
+
+// resolveCluster checks the request with the caller's rights and turns names into ids. Nothing is stored yet.
+func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.ClusterTemplate) (*clusterPlan, error) {
+	who := callerOf(c)
+	driver, err := s.groupDriver(t.ServerType)
+	if err != nil {
+		return nil, err
+	}
+	cl := &db.Cluster{UUID: s.NewUUID(), ProjectID: who.ProjectID, UserID: who.UserID, Name: r.name, ClusterTemplateID: t.UUID,
+		Keypair: pick(r.keypair, t.KeypairID), DockerVolumeSize: pick(r.dockerVolumeSize, t.DockerVolumeSize), Labels: mergeLabels(t.Labels, r.labels, r.mergeLabels),
+		MasterFlavorID: pick(r.masterFlavor, t.MasterFlavorID), FlavorID: pick(r.flavor, t.FlavorID), CreateTimeout: r.createTimeout, DiscoveryURL: r.discoveryURL,
+		FixedNetwork: pick(r.fixedNetwork, t.FixedNetwork), FixedSubnet: pick(r.fixedSubnet, t.FixedSubnet),
+		FloatingIPEnabled: or(r.floatingIP, t.FloatingIPEnabled), MasterLBEnabled: or(r.masterLB, t.MasterLBEnabled), Status: ops.CreateInProgress, CreatedAt: s.Now()}
+	if cl.Name == "" {
+		cl.Name = s.randomName("cluster")
+	}
+	cl.StackID = stackID(cl.Name)
+	if r.masters > 1 && !cl.MasterLBEnabled {
+		return nil, badRequest("Invalid input for field/attribute master_count. Value: '%d'. More than one master needs a load balancer: set master_lb_enabled.", r.masters)
+	}
+	k, err := s.checks(c)
+	if err != nil {
+		return nil, err
+	}
+	image, err := k.image(t.ImageID)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := s.clusterSpec(k, cl, t, image)
+	if err != nil {
+		return nil, err
+	}
+	if cl.Keypair != nil {
+		key, err := k.publicKey(*cl.Keypair)
+		if err != nil {
+			return nil, err
+		}
+		cl.SSHPublicKey = &key
+	}
+	if cl.Spec, err = json.Marshal(spec); err != nil {
+		return nil, err
+	}
+	return s.defaultGroups(k, cl, r, t, spec, image, driver)
+}
+
+// stackID is the orchestrator's name of a cluster: what every cloud object's name starts with.
+func stackID(name string) string {
+	label := ops.Label(name, 20)
+	if label == "" || label[0] < 'a' {
+		label = strings.Trim("k-"+label, "-")
+	}
+	return label + "-" + ops.Suffix(rand.Reader)
+}
+
+func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, image cloud.ImageInfo) (*ops.ClusterSpec, error) {
+	l := &labels{m: cl.Labels}
+	pods := map[string]string{"flannel": "flannel_network_cidr", "cilium": "cilium_ipv4pool"}[t.NetworkDriver]
+	if pods == "" {
+		pods = "calico_ipv4pool"
+	}
+	spec := &ops.ClusterSpec{KubernetesVersion: l.version(image.Properties["kube_version"]), Distro: image.Properties["os_distro"],
+		SubnetCIDR: l.cidr("fixed_subnet_cidr", "10.0.0.0/24"), PodCIDR: l.cidr(pods, "10.100.0.0/16"), ServiceCIDR: l.cidr("service_cluster_ip_range", "10.254.0.0/16"),
+		DNSDomain: l.domain("dns_cluster_domain", "cluster.local"), NetworkDriver: t.NetworkDriver, APIPort: or(t.APIServerPort, 6443),
+		APIFloatingIP: cl.FloatingIPEnabled, APIAllowedCIDRs: l.cidrs("api_master_lb_allowed_cidrs"), APICertSANs: l.list("api_server_cert_sans"),
+		LBProvider: l.text("octavia_provider", ""), ServerGroupPolicy: l.choice("server_group_policies", s.Defaults.AffinityPolicy, "soft-anti-affinity", "anti-affinity", "soft-affinity", "affinity"),
+		HTTPProxy: or(t.HTTPProxy, ""), HTTPSProxy: or(t.HTTPSProxy, ""), NoProxy: or(t.NoProxy, ""), ImageRepository: strings.TrimSuffix(l.text("container_infra_prefix", ""), "/")}
+	if len(spec.APIAllowedCIDRs) == 0 {
+		spec.APIAllowedCIDRs = l.cidrs("master_lb_allowed_cidrs")
+	}
+	if cl.MasterLBEnabled {
+		spec.APIFloatingIP = l.flag("master_lb_floating_ip_enabled", cl.FloatingIPEnabled)
+	}
+	if t.DNSNameserver != nil {
+		for _, a := range strings.Split(*t.DNSNameserver, ",") {
+			spec.DNSNameservers = append(spec.DNSNameservers, strings.TrimSpace(a))
+		}
+	}
+	for _, name := range []string{"auto_healing_enabled", "auto_scaling_enabled", "cinder_csi_enabled", "cloud_provider_enabled", "keystone_auth_enabled"} {
+		l.flag(name, false)
+	}
+	if l.err == nil {
+		l.err = overlap(spec, pods)
+	}
+	if l.err != nil {
+		return nil, l.err
+	}
+	return spec, k.networks(cl, t, spec)
+}
+
+// overlap refuses networks that would shadow each other on the nodes.
+func overlap(spec *ops.ClusterSpec, podLabel string) error {
+	nets := []struct{ label, cidr string }{{"fixed_subnet_cidr", spec.SubnetCIDR}, {podLabel, spec.PodCIDR}, {"service_cluster_ip_range", spec.ServiceCIDR}}
+	for i, a := range nets {
+		for _, b := range nets[i+1:] {
+			x, err1 := netip.ParsePrefix(a.cidr)
+			y, err2 := netip.ParsePrefix(b.cidr)
+			if err1 == nil && err2 == nil && x.Overlaps(y) {
+				return badRequest("Label %s (%s) and label %s (%s) overlap.", a.label, a.cidr, b.label, b.cidr)
+			}
+		}
+	}
+	return nil
+}
+
+// networks resolves the external network and the caller's own.
+func (k *checks) networks(cl *db.Cluster, t *db.ClusterTemplate, spec *ops.ClusterSpec) error {
+	if t.ExternalNetworkID != nil {
+		x, err := k.externalNetwork(*t.ExternalNetworkID)
+		if err != nil {
+			return err
+		}
+		spec.ExternalNetworkID = x.ID
+	}
+	if spec.APIFloatingIP && spec.ExternalNetworkID == "" {
+		return badRequest("floating_ip_enabled needs an external network: set external_network_id in the cluster template.")
+	}
+	if cl.FixedNetwork != nil {
+		x, err := k.networkByName("fixed_network", *cl.FixedNetwork)
+		if err != nil {
+			return err
+		}
+		spec.NetworkID = x.ID
+	}
+	if cl.FixedSubnet != nil {
+		x, err := k.subnet(*cl.FixedSubnet, spec.NetworkID)
+		if err != nil {
+			return err
+		}
+		spec.SubnetID, spec.NetworkID, spec.SubnetCIDR = x.ID, x.NetworkID, x.CIDR
+	}
+	return nil
+}
+
+// defaultGroups makes default-master and default-worker, and compares what all of it needs with the quotas.
+func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *db.ClusterTemplate, spec *ops.ClusterSpec, image cloud.ImageInfo, driver string) (*clusterPlan, error) {
+	l := &labels{m: cl.Labels}
+	least := l.number("min_node_count", 0, 0)
+	l.number("max_node_count", 0, 0)
+	if l.err != nil {
+		return nil, l.err
+	}
+	plan, d := &clusterPlan{cluster: cl}, demand{secGroups: 2}
+	if spec.NetworkID == "" {
+		d.networks, d.subnets = 1, 1
+		if spec.ExternalNetworkID != "" {
+			d.routers = 1
+		}
+	}
+	if cl.MasterLBEnabled {
+		d.ports++
+	}
+	if spec.APIFloatingIP {
+		d.floatingIPs++
+	}
+	for _, x := range []struct {
+		name, role, field, zones string
+		flavor                   *string
+		count, least             int
+	}{{"default-master", db.RoleMaster, "master_flavor_id", "control_plane_availability_zones", cl.MasterFlavorID, r.masters, 0},
+		{"default-worker", db.RoleWorker, "flavor_id", "availability_zone", cl.FlavorID, r.nodes, least}} {
+		g := &db.NodeGroup{UUID: s.NewUUID(), ClusterUUID: cl.UUID, ProjectID: cl.ProjectID, Name: x.name, Role: x.role, IsDefault: true, Driver: driver,
+			FlavorID: or(x.flavor, ""), ImageID: t.ImageID, DockerVolumeSize: cl.DockerVolumeSize, Labels: maps.Clone(cl.Labels), NodeCount: x.count, MinNodeCount: x.least,
+			Status: ops.CreateInProgress, CreatedAt: cl.CreatedAt}
+		if x.flavor == nil {
+			return nil, badRequest("Invalid input for field/attribute %s. Value: 'None'. Neither the cluster nor its template names a flavor.", x.field)
+		}
+		f, err := s.groupSpec(k, g, x.field, x.zones, image)
+		if err != nil {
+			return nil, err
+		}
+		d.hosts(x.count, f)
+		plan.groups = append(plan.groups, g)
+	}
+	return plan, k.quotas(d)
+}
+
+// groupSpec resolves a node group's flavour, image and labels.
+func (s *Server) groupSpec(k *checks, g *db.NodeGroup, field, zonesLabel string, image cloud.ImageInfo) (cloud.Flavor, error) {
+	l := &labels{m: g.Labels}
+	spec := ops.GroupSpec{ImageID: image.ID, Distro: image.Properties["os_distro"], KubeVersion: l.version(image.Properties["kube_version"]),
+		BootVolumeSize: l.number("boot_volume_size", s.Defaults.BootVolumeSize, 0), BootVolumeType: l.text("boot_volume_type", s.Defaults.BootVolumeType),
+		DockerVolumeType: l.text("docker_volume_type", s.Defaults.DockerVolumeType), AvailabilityZones: l.list(zonesLabel)}
+	if len(spec.AvailabilityZones) == 0 {
+		zonesLabel = "availability_zone"
+		spec.AvailabilityZones = l.list(zonesLabel)
+	}
+	if l.err != nil {
+		return cloud.Flavor{}, l.err
+	}
+	f, err := k.flavor(field, g.FlavorID)
+	if err != nil {
+		return f, err
+	}
+	spec.FlavorID = f.ID
+	if err := fits(f, g.FlavorID, field, spec.BootVolumeSize, image); err != nil {
+		return f, err
+	}
+	if err := k.zones(zonesLabel, slices.Clone(spec.AvailabilityZones)); err != nil {
+		return f, err
+	}
+	if spec.BootVolumeSize > 0 {
+		if err := k.volumeType("boot_volume_type", spec.BootVolumeType); err != nil {
+			return f, err
+		}
+	}
+	if g.DockerVolumeSize != nil {
+		if err := k.volumeType("docker_volume_type", spec.DockerVolumeType); err != nil {
+			return f, err
+		}
+	}
+	g.Spec, err = json.Marshal(spec)
+	return f, err
+}
+
+// fits refuses a flavour that the image cannot boot on.
+func fits(f cloud.Flavor, name, field string, boot int, image cloud.ImageInfo) error {
+	disk := f.Disk
+	if boot > 0 {
+		disk = boot
+	}
+	switch {
+	case disk == 0:
+		return badRequest("Flavor %s (%s) has no root disk: set label boot_volume_size.", name, field)
+	case disk < image.MinDisk:
+		return badRequest("Flavor %s (%s): image %s needs a root disk of %d GB, it would have %d.", name, field, image.Name, image.MinDisk, disk)
+	case f.RAM < image.MinRAM:
+		return badRequest("Flavor %s (%s): image %s needs %d MB of memory, it would have %d.", name, field, image.Name, image.MinRAM, f.RAM)
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package api
+
+import (
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/jeroboam-cloud/jeroboam/db"
+)
+
+// labels reads the labels that mean something to us. Others are stored and returned; a wrong value of one that we know is
+// refused with its name, before anything is made of it.
+type labels struct {
+	m   db.Strings
+	err error
+}
+
+func (l *labels) fail(name, reason string) {
+	if l.err == nil {
+		l.err = badRequest("Label %s has value %q: %s.", name, l.m[name], reason)
+	}
+}
+
+func (l *labels) text(name, fallback string) string {
+	if v := strings.TrimSpace(l.m[name]); v != "" {
+		return v
+	}
+	return fallback
+}
+
+func (l *labels) flag(name string, fallback bool) bool {
+	v := l.text(name, "")
+	if v == "" {
+		return fallback
+	}
+	b, ok := parseBool(v)
+	if !ok {
+		l.fail(name, "true or false is expected")
+	}
+	return b
+}
+
+func (l *labels) number(name string, fallback, least int) int {
+	v := l.text(name, "")
+	if v == "" {
+		return fallback
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < least {
+		l.fail(name, "a whole number of at least "+strconv.Itoa(least)+" is expected")
+	}
+	return n
+}
+
+func (l *labels) cidr(name, fallback string) string {
+	v := l.text(name, fallback)
+	p, err := netip.ParsePrefix(v)
+	if v != "" && (err != nil || p.Masked() != p) {
+		l.fail(name, "a network such as 10.0.0.0/24 is expected")
+	}
+	return v
+}
+
+func (l *labels) list(name string) []string {
+	var out []string
+	for _, v := range strings.Split(l.m[name], ",") {
+		if v = strings.TrimSpace(v); v != "" {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func (l *labels) cidrs(name string) []string {
+	out := l.list(name)
+	for _, v := range out {
+		if _, err := netip.ParsePrefix(v); err != nil {
+			l.fail(name, "a comma list of networks such as 10.0.0.0/8 is expected")
+		}
+	}
+	return out
+}
+
+var dnsName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+
+func (l *labels) domain(name, fallback string) string {
+	v := l.text(name, fallback)
+	if !dnsName.MatchString(v) || len(v) > 253 {
+		l.fail(name, "a domain name is expected")
+	}
+	return v
+}
+
+func (l *labels) choice(name, fallback string, words ...string) string {
+	v := l.text(name, fallback)
+	for _, w := range words {
+		if v == w {
+			return v
+		}
+	}
+	l.fail(name, "one of "+strings.Join(words, ", ")+" is expected")
+	return v
+}
+
+var versionForm = regexp.MustCompile(`^v1\.[0-9]{1,3}\.[0-9]{1,3}(-[0-9A-Za-z.-]+)?$`)
+
+// version is the Kubernetes version: the image's binaries decide it, and a kube_tag that contradicts them is refused.
+func (l *labels) version(image string) string {
+	tag := l.text("kube_tag", "")
+	if tag != "" && !strings.HasPrefix(tag, "v") {
+		tag = "v" + tag
+	}
+	if image != "" && !strings.HasPrefix(image, "v") {
+		image = "v" + image
+	}
+	v := tag
+	switch {
+	case tag == "" && image == "":
+		l.fail("kube_tag", "the Kubernetes version is needed, here or as property kube_version of the image")
+		return ""
+	case tag != "" && image != "" && tag != image:
+		l.fail("kube_tag", "the image has Kubernetes "+image)
+	case tag == "":
+		v = image
+	}
+	if !versionForm.MatchString(v) {
+		l.fail("kube_tag", "a version such as v1.37.2 is expected")
+	}
+	return v
+}

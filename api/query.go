@@ -1,0 +1,66 @@
+package api
+
+import (
+	"iter"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/jeroboam-cloud/jeroboam/db"
+)
+
+func mapKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
+
+// onlyQuery refuses query parameters that the endpoint does not have.
+func onlyQuery(c echo.Context, known ...string) error {
+	for _, name := range slices.Sorted(mapKeys(c.QueryParams())) {
+		if !slices.Contains(known, name) {
+			return badRequest("Unknown argument: %q", name)
+		}
+	}
+	return nil
+}
+
+var pageQuery = []string{"limit", "marker", "sort_key", "sort_dir"}
+
+// page reads the paging parameters.
+func (s *Server) page(c echo.Context) (db.Page, error) {
+	q := c.QueryParams()
+	p := db.Page{Limit: s.cfg.MaxLimit, Marker: q.Get("marker"), SortKey: q.Get("sort_key"), SortDir: q.Get("sort_dir")}
+	if q.Has("limit") {
+		n, err := strconv.Atoi(q.Get("limit"))
+		if err != nil {
+			return p, badRequest("Invalid input for field/attribute limit. Value: '%s'. Wrong type. Expected integer.", q.Get("limit"))
+		}
+		if n <= 0 {
+			return p, badRequest("Limit must be positive")
+		}
+		p.Limit = min(n, s.cfg.MaxLimit)
+	}
+	if p.SortKey == "" {
+		p.SortKey = "id"
+	}
+	switch p.SortDir {
+	case "":
+		p.SortDir = "asc"
+	case "asc", "desc":
+	default:
+		return p, badRequest("Invalid sort direction: %s. Acceptable values are 'asc' or 'desc'", p.SortDir)
+	}
+	if p.Marker != "" && !uuidForm.MatchString(p.Marker) {
+		return p, badRequest("Invalid input for field/attribute marker. Value: '%s'. Expected a UUID.", p.Marker)
+	}
+	return p, nil
+}
+
+// next is the address of the page after this one; "" when this one was not full.
+func next(c echo.Context, base, path string, p db.Page, got int, last string) string {
+	if got == 0 || got < p.Limit {
+		return ""
+	}
+	q := "sort_key=" + url.QueryEscape(p.SortKey) + "&sort_dir=" + p.SortDir + "&limit=" + strconv.Itoa(p.Limit) + "&marker=" + url.QueryEscape(last)
+	return base + "/v1/" + path + "?" + q
+}

@@ -1,0 +1,248 @@
+// Package api is the HTTP service: Magnum's v1 API over our rows and operations. A request is bound, authorised, checked
+// with the caller's own rights, stored together with its operation, and answered; nothing is made in the cloud here.
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/jeroboam-cloud/jeroboam/api/keystone"
+	"github.com/jeroboam-cloud/jeroboam/api/policy"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops/queue"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
+	"github.com/jeroboam-cloud/jeroboam/internal/certmanager"
+	"github.com/jeroboam-cloud/jeroboam/internal/log"
+)
+
+// Config is group [api].
+type Config struct {
+	Host         string `opt:"host" default:"127.0.0.1" help:"Address to listen on"`
+	Port         int    `opt:"port" default:"9511" min:"0" max:"65535" help:"Port to listen on; 0: any free one"`
+	MaxLimit     int    `opt:"max_limit" default:"1000" min:"1" help:"Most items in one page of a list"`
+	EnabledSSL   bool   `opt:"enabled_ssl" default:"false" help:"Serve HTTPS"`
+	SSLCertFile  string `opt:"ssl_cert_file" help:"Certificate for HTTPS"`
+	SSLKeyFile   string `opt:"ssl_key_file" help:"Key of the certificate"`
+	HealthFile   string `opt:"healthcheck_disable_file" default:"/etc/jeroboam/healthcheck_disable" help:"While this file exists /healthcheck answers 503, so that load balancers send no more requests"`
+	ProxyHeaders bool   `opt:"enable_proxy_headers_parsing" default:"false" help:"Believe X-Forwarded-Proto, -Host and -Prefix of the proxy in front"`
+}
+
+// Defaults are what requests fall back to.
+type Defaults struct {
+	NetworkDriver    string
+	NetworkDrivers   []string // allowed; "all" allows every one
+	MaxClusters      int      // per project
+	BootVolumeSize   int
+	BootVolumeType   string
+	DockerVolumeType string
+	AffinityPolicy   string
+	ServiceDownTime  time.Duration
+	ServiceUserRoles []string
+	EnabledDrivers   []string
+}
+
+// Server answers requests.
+type Server struct {
+	cfg Config
+	Deps
+}
+
+// Deps are what a Server works with.
+type Deps struct {
+	Store    *db.Store
+	Queue    queue.Publisher
+	Policy   *policy.Enforcer
+	Auth     keystone.Validator
+	AuthURI  string // told to who comes without a token
+	Clouds   *cloud.Factory
+	Secrets  certmanager.Manager
+	X509     pki.Options
+	Defaults Defaults
+	Log      *zap.Logger
+	Metrics  prometheus.Gatherer // nil: none are served
+	Now      func() time.Time
+	NewUUID  func() string
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
+
+// New makes a Server.
+func New(cfg Config, d Deps) *Server { return &Server{cfg: cfg, Deps: d} }
+
+// Handler is the whole service.
+func (s *Server) Handler() http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = func(err error, c echo.Context) { writeError(c, err) }
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.Pre(s.normalise)
+	e.Use(s.requestIDs, middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.panicked}), s.accessLog)
+	s.public(e)
+	auth := keystone.Middleware(s.Auth, keystone.Options{WWWAuthenticateURI: s.AuthURI})
+	for _, r := range s.routes() {
+		e.Add(r.method, r.path, s.authorised(r), auth, versions)
+	}
+	return e
+}
+
+// normalise gives every path one form: no trailing slash, and /v1 in front where a client left it out.
+func (s *Server) normalise(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		u := c.Request().URL
+		p := strings.TrimSuffix(u.Path, "/")
+		first, _, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
+		switch {
+		case p == "":
+			p = "/"
+		case first != "v1" && first != "healthcheck" && first != "metrics" && !versionPrefix.MatchString(first):
+			p = "/v1" + p
+		}
+		u.Path, u.RawPath = p, ""
+		return next(c)
+	}
+}
+
+var versionPrefix = regexp.MustCompile(`^v[0-9]+(\.[0-9]+)?$`)
+
+const requestIDHeader = "X-Openstack-Request-Id"
+
+func requestID(c echo.Context) string { return c.Response().Header().Get(requestIDHeader) }
+
+// requestIDs gives every request an id. One that the client sent, and that looks like one, is kept: it ties our log to theirs.
+func (s *Server) requestIDs(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(requestIDHeader)
+		if !log.ValidRequestID(id) {
+			id = log.NewRequestID()
+		}
+		c.Response().Header().Set(requestIDHeader, id)
+		ctx := log.Into(c.Request().Context(), s.Log.With(zap.String("request_id", id)))
+		c.SetRequest(c.Request().WithContext(ctx))
+		return next(c)
+	}
+}
+
+func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		started := s.Now()
+		err := next(c)
+		if err != nil {
+			c.Error(err)
+		}
+		r := c.Request()
+		log.From(r.Context()).Info("request", zap.String("method", r.Method), zap.String("path", r.URL.Path),
+			zap.Int("status", c.Response().Status), zap.Duration("took", s.Now().Sub(started)))
+		return nil
+	}
+}
+
+func (s *Server) panicked(c echo.Context, err error, stack []byte) error {
+	log.From(c.Request().Context()).Error("handler panicked", zap.Error(err), zap.ByteString("stack", stack))
+	return fmt.Errorf("handler panicked: %w", err)
+}
+
+// base is the application's URL as the client sees it, without a trailing slash.
+func (s *Server) base(c echo.Context) string {
+	r := c.Request()
+	scheme, host, prefix := "http", r.Host, ""
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if s.cfg.ProxyHeaders {
+		for header, target := range map[string]*string{"X-Forwarded-Proto": &scheme, "X-Forwarded-Host": &host, "X-Forwarded-Prefix": &prefix} {
+			if v, _, _ := strings.Cut(r.Header.Get(header), ","); v != "" {
+				*target = strings.TrimSpace(v)
+			}
+		}
+	}
+	return scheme + "://" + host + strings.TrimSuffix(prefix, "/")
+}
+
+// caller is who asks, with what the rules call him.
+type caller struct {
+	*keystone.Identity
+	admin bool
+	creds policy.Creds
+}
+
+const callerKey = "caller"
+
+func callerOf(c echo.Context) caller {
+	who, _ := c.Get(callerKey).(caller)
+	return who
+}
+
+// scope is the project that the caller's look-ups are bound to; "" for admins, who see all.
+func (w caller) scope() string {
+	if w.admin {
+		return ""
+	}
+	return w.ProjectID
+}
+
+// authorised wraps a route's handler: version range, rule, and the log's knowledge of who asks.
+func (s *Server) authorised(r route) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		who := caller{Identity: keystone.FromContext(c.Request().Context())}
+		if who.Identity == nil {
+			return fail(http.StatusUnauthorized, "The request you have made requires authentication.")
+		}
+		who.creds = policy.Creds{UserID: who.UserID, ProjectID: who.ProjectID, DomainID: who.DomainID, SystemScope: who.SystemScope, Roles: who.Roles}
+		who.admin = s.Policy.IsAdmin(who.creds)
+		who.creds.IsAdmin = who.admin
+		c.Set(callerKey, who)
+		l := log.From(c.Request().Context()).With(zap.String("user_id", who.UserID), zap.String("project_id", who.ProjectID))
+		c.SetRequest(c.Request().WithContext(log.Into(c.Request().Context(), l)))
+		if minor(c) < r.since {
+			return fail(http.StatusNotAcceptable, "Version 1.%d does not have %s %s.", minor(c), r.method, r.path)
+		}
+		if who.ProjectID == "" && (!who.admin || r.stores) {
+			return fail(http.StatusForbidden, "A token with a project is needed for this.")
+		}
+		if !r.targeted { // the target is the caller: what is left to ask is the role
+			rule := r.rule
+			if who.admin && r.adminRule != "" {
+				rule = r.adminRule
+			}
+			if err := s.allow(c, rule, who.ProjectID, who.UserID); err != nil {
+				return err
+			}
+		}
+		return r.handler(c)
+	}
+}
+
+// allow evaluates a rule against an object's owner.
+func (s *Server) allow(c echo.Context, rule, projectID, userID string) error {
+	if s.Policy.Authorize(rule, callerOf(c).creds, map[string]string{"project_id": projectID, "user_id": userID}) {
+		return nil
+	}
+	return fail(http.StatusForbidden, "Policy doesn't allow %s to be performed.", rule)
+}
+
+// allowTarget is allow with the rule for admins of other projects' objects.
+func (s *Server) allowTarget(c echo.Context, rule, adminRule, projectID, userID string) error {
+	if callerOf(c).admin && adminRule != "" {
+		rule = adminRule
+	}
+	return s.allow(c, rule, projectID, userID)
+}
+
+// ring tells the conductors. When the queue is away the sweeper finds the operation: the request has succeeded.
+func (s *Server) ring(ctx context.Context, operationID string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := s.Queue.Publish(ctx, queue.Message{OperationID: operationID}); err != nil {
+		log.From(ctx).Warn("the queue could not be rung; the operation waits for the sweeper", zap.String("operation_id", operationID), zap.Error(err))
+	}
+}

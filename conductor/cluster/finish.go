@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+)
+
+// complete writes what a successful operation reached into the rows. COMPLETE means that every node was seen: what is
+// written here was read from cloud and cluster by the steps before.
+func (w *work) complete() {
+	kind := ops.Kind(w.op.Kind)
+	if kind == ops.ClusterDelete {
+		w.s.RemoveCluster()
+		return
+	}
+	w.nodeRows()
+	for _, g := range w.s.NodeGroups {
+		if kind == ops.ClusterCreate || g.UUID == w.op.NodeGroupUUID {
+			g.Status, g.StatusReason = kind.GroupComplete(), nil
+			g.NodeAddresses, g.Version = w.groupAddresses(g), w.version()
+		}
+	}
+	if kind == ops.NodeGroupDelete {
+		w.s.RemoveNodeGroup(w.op.NodeGroupUUID)
+	}
+	if kind == ops.ClusterCreate {
+		w.clusterIsUp()
+	}
+	w.clusterStatus()
+}
+
+func (w *work) version() *string {
+	v := w.spec.KubernetesVersion
+	return &v
+}
+
+func (w *work) clusterIsUp() {
+	c := w.s.Cluster
+	if address, ok := w.publicAddress(); ok {
+		url := fmt.Sprintf("https://%s:%d", address, w.spec.APIPort)
+		c.APIAddress = &url
+	}
+	healthy := "HEALTHY"
+	c.COEVersion, c.HealthStatus = w.version(), &healthy
+	c.HealthStatusReason = db.Strings{"api": "ok"}
+	for _, n := range w.s.Nodes {
+		c.HealthStatusReason[n.Name+".Ready"] = "True"
+	}
+}
+
+// nodeRows takes the rows of nodes that are gone away and fills those that are there.
+func (w *work) nodeRows() {
+	for _, n := range slices.Clone(w.s.Nodes) {
+		_, hasPort := w.l.Find(drivers.KindPort, n.Name)
+		_, hasServer := w.l.Find(drivers.KindServer, n.Name)
+		if n.State == db.NodeRemoving && !hasPort && !hasServer {
+			w.s.RemoveNode(n.UUID)
+			continue
+		}
+		if r, ok := w.l.Find(drivers.KindServer, n.Name); ok {
+			n.HostID = r.ID
+		}
+		if r, ok := w.l.Find(drivers.KindPort, n.Name); ok && r.Attrs[drivers.AttrAddress] != "" {
+			n.Addresses = []string{r.Attrs[drivers.AttrAddress]}
+		}
+		if w.stepDone(readyTask(n)) {
+			n.Ready, n.Version = true, w.spec.KubernetesVersion
+		}
+	}
+}
+
+func (w *work) stepDone(name string) bool {
+	step := w.state.Steps[name]
+	return step != nil && step.Status == flow.StatusDone
+}
+
+func (w *work) groupAddresses(g *db.NodeGroup) []string {
+	l := []string{}
+	for _, n := range w.s.Nodes {
+		if n.NodeGroupUUID == g.UUID && n.State == db.NodeWanted && len(n.Addresses) > 0 {
+			l = append(l, n.Addresses[0])
+		}
+	}
+	return l
+}
+
+// failed writes a failure: the group that the operation is about, or all groups that were being made or deleted.
+func (w *work) failed(reason string) {
+	kind := ops.Kind(w.op.Kind)
+	w.nodeRows() // what was reached counts: the next attempt keeps the nodes that are ready
+	for _, g := range w.s.NodeGroups {
+		if g.UUID == w.op.NodeGroupUUID || (kind.ClusterScoped() && strings.HasSuffix(g.Status, "_IN_PROGRESS")) {
+			g.Status, g.StatusReason = kind.GroupFailed(), &reason
+		}
+	}
+	w.s.Cluster.StatusReason = &reason
+	w.clusterStatus()
+}
+
+// clusterStatus sums up the node groups: while other operations run the cluster stays in progress; then a failed group
+// makes it failed.
+func (w *work) clusterStatus() {
+	c, kind := w.s.Cluster, ops.Kind(w.op.Kind)
+	for _, o := range w.s.Operations {
+		if o.UUID != w.op.UUID && o.Active() {
+			c.Status = ops.Kind(o.Kind).Progress()
+			return
+		}
+	}
+	failed := w.op.Status == db.OpFailed
+	for _, g := range w.s.NodeGroups {
+		if strings.HasSuffix(g.Status, "_FAILED") {
+			failed = true
+			if c.StatusReason == nil {
+				c.StatusReason = g.StatusReason
+			}
+		}
+	}
+	if failed {
+		c.Status = kind.Failed()
+		return
+	}
+	c.Status, c.StatusReason = kind.Complete(), nil
+}

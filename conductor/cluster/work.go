@@ -1,0 +1,202 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+)
+
+// work is one slice of one operation: the rows as they were when it began, and where they are written.
+type work struct {
+	e    *Executor
+	op   *db.Operation
+	s    *db.Snapshot
+	spec ops.ClusterSpec
+	site *drivers.Site
+	l    *ledger
+
+	state flow.State // of the steps
+
+	mu     sync.Mutex
+	events []*db.Event
+}
+
+// load reads the rows under the fence, plans nodes on the first slice, and prepares the drivers' view.
+func (e *Executor) load(ctx context.Context, op *db.Operation) (*work, error) {
+	w := &work{e: e, op: op}
+	err := e.Store.Record(ctx, op, func(s *db.Snapshot) error {
+		if err := plan(op, s, e.Now()); err != nil {
+			return err
+		}
+		w.s = s.Clone()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(orEmpty(w.s.Cluster.Spec), &w.spec); err != nil {
+		return nil, fmt.Errorf("reading the cluster's spec: %w", err)
+	}
+	if err := json.Unmarshal(orEmpty(op.State), &w.state); err != nil {
+		return nil, fmt.Errorf("reading the operation's state: %w", err)
+	}
+	if w.l, err = newLedger(ctx, e.Store, op); err != nil {
+		return nil, err
+	}
+	w.site = &drivers.Site{Cluster: w.cluster(), Ledger: w.l, Memo: &drivers.Memo{}, LastResort: ops.Kind(op.Kind) == ops.ClusterDelete}
+	w.site.Credential, err = w.credential(ctx)
+	return w, err
+}
+
+func orEmpty(raw db.RawJSON) []byte {
+	if len(raw) == 0 {
+		return []byte("{}")
+	}
+	return raw
+}
+
+// cluster is what the drivers are told.
+func (w *work) cluster() drivers.Cluster {
+	c, sp := w.s.Cluster, w.spec
+	return drivers.Cluster{UUID: c.UUID, Name: c.Name, Prefix: c.StackID, ProjectID: c.ProjectID,
+		ExternalNetworkID: sp.ExternalNetworkID, NetworkID: sp.NetworkID, SubnetID: sp.SubnetID, SubnetCIDR: sp.SubnetCIDR, DNSNameservers: sp.DNSNameservers,
+		LoadBalancer: c.MasterLBEnabled, LBProvider: sp.LBProvider, FloatingIP: sp.APIFloatingIP, APIPort: sp.APIPort, AllowedCIDRs: sp.APIAllowedCIDRs,
+		PodCIDR: sp.PodCIDR, ServerGroupPolicy: sp.ServerGroupPolicy}
+}
+
+// credential of the cluster's service user, once it is there.
+func (w *work) credential(ctx context.Context) (drivers.Credential, error) {
+	user, ok := w.l.findKind(drivers.KindUser)
+	ref := w.s.Cluster.SecretRefs[ops.SecretCredential]
+	if w.e.OwnCredentials || !ok || user.ID == "" || ref == "" {
+		return drivers.Credential{}, nil
+	}
+	b, err := w.e.Secrets.Get(ctx, w.owner(), ref)
+	if err != nil && w.site.LastResort { // it went with the other secrets, or its keeper is away: the service itself cleans up
+		return drivers.Credential{}, nil
+	}
+	if err != nil {
+		return drivers.Credential{}, fmt.Errorf("reading the service user's password: %w", err)
+	}
+	return drivers.Credential{UserID: user.ID, Password: b.Passphrase, ProjectID: w.s.Cluster.ProjectID}, nil
+}
+
+// graph of the operation.
+func (w *work) graph() (*flow.Graph, error) {
+	b := &builder{w: w, g: flow.New(), has: map[string]bool{}}
+	switch ops.Kind(w.op.Kind) {
+	case ops.ClusterCreate:
+		b.createCluster()
+	case ops.ClusterDelete:
+		b.deleteCluster()
+	case ops.NodeGroupCreate, ops.NodeGroupResize:
+		b.resizeGroup()
+	case ops.NodeGroupDelete:
+		b.deleteGroup()
+	default:
+		return nil, fmt.Errorf("there is no operation of kind %q", w.op.Kind)
+	}
+	if b.err != nil {
+		return nil, b.err
+	}
+	return b.g, b.g.Build()
+}
+
+// group of a node.
+func (w *work) group(uuid string) *db.NodeGroup {
+	i := slices.IndexFunc(w.s.NodeGroups, func(g *db.NodeGroup) bool { return g.UUID == uuid })
+	if i < 0 {
+		return nil
+	}
+	return w.s.NodeGroups[i]
+}
+
+// machines that make the hosts of a group.
+func (w *work) machines(g *db.NodeGroup) (drivers.Machines, error) {
+	m := w.e.Machines[g.Driver]
+	if m == nil {
+		return nil, &drivers.Fault{Class: drivers.ClassInternal, Err: fmt.Errorf("node group %s wants driver %q, which is not in this conductor", g.Name, g.Driver)}
+	}
+	return m, nil
+}
+
+// nodesOf lists the nodes of the groups in this state.
+func (w *work) nodesOf(state string, groups ...*db.NodeGroup) []*db.Node {
+	var l []*db.Node
+	for _, n := range w.s.Nodes {
+		if n.State == state && slices.ContainsFunc(groups, func(g *db.NodeGroup) bool { return g.UUID == n.NodeGroupUUID }) {
+			l = append(l, n)
+		}
+	}
+	return l
+}
+
+// controlPlanes lists the control-plane groups.
+func (w *work) controlPlanes() []*db.NodeGroup {
+	var l []*db.NodeGroup
+	for _, g := range w.s.NodeGroups {
+		if g.Role == db.RoleMaster {
+			l = append(l, g)
+		}
+	}
+	return l
+}
+
+// fenced tells whether a write of the ledger found the lease gone.
+func (w *work) fenced() error {
+	if w.l.lost() {
+		return db.ErrFenced
+	}
+	return nil
+}
+
+// answer turns a driver's answer into the graph's. A lost lease ends the slice at once.
+func answer(r drivers.Result) flow.Result {
+	out := flow.Done()
+	r.Switch(func() {}, func(d time.Duration, waiting string) { out = flow.Continue(d, waiting) },
+		func(err error) { out = flow.Failed(err) },
+		func(err error) {
+			if errors.Is(err, db.ErrFenced) {
+				out = flow.Failed(err)
+				return
+			}
+			out = flow.Transient(err)
+		})
+	return out
+}
+
+// endpoint is where hosts of the cluster reach its API: the load balancer's address or the first control plane's.
+func (w *work) endpoint() (address, portID string, ok bool) {
+	if w.s.Cluster.MasterLBEnabled {
+		r, _ := w.l.findKind(drivers.KindLoadBalancer)
+		return r.Attrs[drivers.AttrAddress], r.Attrs[drivers.AttrPortID], r.ID != "" && r.Attrs[drivers.AttrAddress] != ""
+	}
+	for _, n := range w.s.Nodes {
+		if n.First {
+			r, _ := w.l.Find(drivers.KindPort, n.Name)
+			return r.Attrs[drivers.AttrAddress], r.ID, r.ID != ""
+		}
+	}
+	return "", "", false
+}
+
+// publicAddress is where everybody else reaches it.
+func (w *work) publicAddress() (string, bool) {
+	if w.spec.APIFloatingIP {
+		r, _ := w.l.Find(drivers.KindFloatingIP, w.floatingIPName())
+		return r.Attrs[drivers.AttrAddress], r.ID != ""
+	}
+	address, _, ok := w.endpoint()
+	return address, ok
+}
+
+func (w *work) floatingIPName() string { return w.s.Cluster.StackID + "-api" }

@@ -1,0 +1,187 @@
+// Package conductor carries out operations: it listens to the bell, claims, advances, records, and sweeps up what the
+// bell missed. Any number of conductors may run; the claim in the database decides who works on what.
+package conductor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/cluster"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops/queue"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/internal/log"
+)
+
+// Config is group [conductor].
+type Config struct {
+	Workers       int           `opt:"workers" default:"32" min:"1" help:"How many operations are worked on side by side"`
+	Lease         time.Duration `opt:"lease" default:"60" min:"10" unit:"s" help:"Seconds after which another conductor may take over an operation whose owner was not heard of. Renewed at a third of it"`
+	PollInterval  time.Duration `opt:"poll_interval" default:"5" min:"1" unit:"s" help:"Longest time between two looks at what the cloud is asked to do"`
+	SweepInterval time.Duration `opt:"sweep_interval" default:"1" min:"1" unit:"s" help:"How often due operations are looked for that the queue did not ring for"`
+	RingAgain     time.Duration `opt:"ring_again" default:"30" min:"5" unit:"s" help:"Seconds after which the queue is rung again for an operation that nobody claimed"`
+}
+
+// Advancer runs one slice of a claimed operation.
+type Advancer interface {
+	Advance(ctx context.Context, op *db.Operation) (cluster.Verdict, error)
+}
+
+// Conductor is one worker process.
+type Conductor struct {
+	Config   Config
+	Host     string // stable name of this conductor in mservices
+	Owner    string // unique name of this process in leases
+	Store    *db.Store
+	Queue    queue.Queue
+	Executor Advancer
+	Log      *zap.Logger
+	Metrics  *Metrics
+
+	busy sync.WaitGroup
+}
+
+// Binary is the name under which mservices shows a conductor: Magnum's, since clients ask for it.
+const Binary = "magnum-conductor"
+
+// Run works until ctx ends, then finishes the slices under way and gives their leases back.
+func (c *Conductor) Run(ctx context.Context) error {
+	if err := c.Store.Heartbeat(ctx, c.Host, Binary); err != nil {
+		return fmt.Errorf("registering this conductor: %w", err)
+	}
+	var loops sync.WaitGroup
+	loops.Go(func() { c.every(ctx, time.Minute, c.heartbeat) })
+	loops.Go(func() { c.sweepLoop(ctx) })
+	slots := make(chan struct{}, c.Config.Workers)
+	err := c.Queue.Consume(ctx, c.Config.Workers, func(ctx context.Context, m queue.Message) error { return c.handle(ctx, slots, m) })
+	loops.Wait()
+	c.busy.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (c *Conductor) heartbeat(ctx context.Context) {
+	if err := c.Store.Heartbeat(ctx, c.Host, Binary); err != nil && ctx.Err() == nil {
+		c.Log.Warn("heartbeat failed", zap.Error(err))
+	}
+}
+
+func (c *Conductor) every(ctx context.Context, d time.Duration, do func(context.Context)) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			do(ctx)
+		}
+	}
+}
+
+// handle claims and acks: the delivery is done with as soon as the lease is ours. The slice runs on in a slot of its own.
+func (c *Conductor) handle(ctx context.Context, slots chan struct{}, m queue.Message) error {
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		return queue.ErrRequeue
+	}
+	op, err := c.claim(ctx, m.OperationID)
+	if err != nil || op == nil {
+		<-slots
+		return err
+	}
+	c.busy.Go(func() {
+		defer func() { <-slots }()
+		c.slice(context.WithoutCancel(ctx), op)
+	})
+	return nil
+}
+
+// claim takes the operation; nil when there is nothing to do: the message was late, or a copy.
+func (c *Conductor) claim(ctx context.Context, id string) (*db.Operation, error) {
+	op, err := c.Store.Claim(ctx, id, c.Owner, c.Config.Lease)
+	switch {
+	case errors.Is(err, db.ErrNotRunnable), errors.Is(err, db.ErrScopeBusy), errors.Is(err, db.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		c.Log.Error("claiming an operation failed", zap.String("operation_id", id), zap.Error(err))
+		return nil, nil // the row is the truth: the sweeper rings again
+	}
+	c.Metrics.claimed(op)
+	return op, nil
+}
+
+// ProcessOne claims the operation and runs one slice of it, or does nothing when it is not to be had.
+func (c *Conductor) ProcessOne(ctx context.Context, id string) error {
+	op, err := c.claim(ctx, id)
+	if err == nil && op != nil {
+		c.slice(ctx, op)
+	}
+	return err
+}
+
+func (c *Conductor) slice(ctx context.Context, op *db.Operation) {
+	l := c.Log.With(zap.String("operation_id", op.UUID), zap.String("operation", op.Kind), zap.String("cluster_uuid", op.ClusterUUID),
+		zap.String("project_id", op.ProjectID), zap.String("request_id", op.RequestID))
+	ctx = log.Into(ctx, l)
+	ctx, release := c.keepLease(ctx, op)
+	started := time.Now()
+	verdict, err := c.Executor.Advance(ctx, op)
+	release()
+	switch {
+	case errors.Is(err, db.ErrFenced):
+		l.Warn("the operation was taken over by another conductor")
+		return
+	case err != nil:
+		l.Error("a slice could not be recorded; it is run again when the lease ends", zap.Error(err))
+		return
+	}
+	c.Metrics.slice(op, time.Since(started), verdict)
+	if verdict.Ended {
+		l.Info("operation ended", zap.String("status", op.Status), zap.String("fault", op.Fault))
+	}
+	for _, id := range verdict.Woken {
+		c.ring(ctx, id)
+	}
+}
+
+// keepLease renews the lease while a slice runs, and stops the slice when it is lost or cannot be renewed in time.
+func (c *Conductor) keepLease(ctx context.Context, op *db.Operation) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		t := time.NewTicker(c.Config.Lease / 3)
+		defer t.Stop()
+		renewed := time.Now()
+		for {
+			select {
+			case <-done:
+				return
+			case <-t.C:
+			}
+			err := c.Store.Renew(ctx, op, c.Config.Lease)
+			switch {
+			case err == nil:
+				renewed = time.Now()
+			case errors.Is(err, db.ErrFenced), time.Since(renewed) > c.Config.Lease*2/3:
+				cancel(err)
+				return
+			}
+		}
+	})
+	return ctx, func() { close(done); wg.Wait(); cancel(nil) }
+}
+
+func (c *Conductor) ring(ctx context.Context, id string) {
+	if err := c.Queue.Publish(ctx, queue.Message{OperationID: id}); err != nil && ctx.Err() == nil {
+		c.Log.Warn("the queue could not be rung; the sweeper does it again", zap.String("operation_id", id), zap.Error(err))
+	}
+}

@@ -1,0 +1,38 @@
+package ops
+
+import (
+	"io"
+	"strings"
+)
+
+const suffixLetters = "bcdfghjklmnpqrstvwxz2456789" // no vowels: no words
+
+// Suffix is five random letters and digits that make a name unique.
+func Suffix(random io.Reader) string {
+	b := make([]byte, 5)
+	if _, err := io.ReadFull(random, b); err != nil {
+		return "00000" // the system's source does not fail; a name that meets another one is caught by the unique index
+	}
+	for i := range b {
+		b[i] = suffixLetters[int(b[i])%len(suffixLetters)]
+	}
+	return string(b)
+}
+
+// Label turns a name into a DNS label (RFC 1123) of at most limit characters, which host names are made of.
+func Label(name string, limit int) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			b.WriteRune(r)
+		default:
+			b.WriteByte('-')
+		}
+	}
+	s := b.String()
+	if len(s) > limit {
+		s = s[:limit]
+	}
+	return strings.Trim(s, "-")
+}

@@ -1,0 +1,103 @@
+// Package ops says what operations there are, what they carry, and which may follow which state. API and conductor share
+// it: the API writes operations, conductors carry them out.
+package ops
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/jeroboam-cloud/jeroboam/db"
+)
+
+// Kind of an operation.
+type Kind string
+
+// The kinds of operations.
+const (
+	ClusterCreate   Kind = "cluster.create"
+	ClusterDelete   Kind = "cluster.delete"
+	NodeGroupCreate Kind = "nodegroup.create"
+	NodeGroupResize Kind = "nodegroup.resize"
+	NodeGroupUpdate Kind = "nodegroup.update" // labels, taints, bounds
+	NodeGroupDelete Kind = "nodegroup.delete"
+)
+
+// Statuses of clusters and node groups that we set. Magnum's enumeration has nine more that nobody emits.
+const (
+	CreateInProgress = "CREATE_IN_PROGRESS"
+	CreateComplete   = "CREATE_COMPLETE"
+	CreateFailed     = "CREATE_FAILED"
+	UpdateInProgress = "UPDATE_IN_PROGRESS"
+	UpdateComplete   = "UPDATE_COMPLETE"
+	UpdateFailed     = "UPDATE_FAILED"
+	DeleteInProgress = "DELETE_IN_PROGRESS"
+	DeleteFailed     = "DELETE_FAILED"
+)
+
+// ClusterScoped tells whether the operation needs the whole cluster; the others need one node group.
+func (k Kind) ClusterScoped() bool { return k == ClusterCreate || k == ClusterDelete }
+
+// Progress is the status of a cluster while an operation of this kind runs, Complete and Failed those of its end.
+// A node group that an operation is about has its own: see GroupProgress.
+func (k Kind) Progress() string { return k.clusterAction() + "_IN_PROGRESS" }
+
+// Complete is the status of a cluster after success.
+func (k Kind) Complete() string { return k.clusterAction() + "_COMPLETE" }
+
+// Failed is the status of a cluster after failure.
+func (k Kind) Failed() string { return k.clusterAction() + "_FAILED" }
+
+// GroupProgress is the status of the node group that the operation is about while it runs.
+func (k Kind) GroupProgress() string { return k.groupAction() + "_IN_PROGRESS" }
+
+// GroupComplete is the status of that node group after success.
+func (k Kind) GroupComplete() string { return k.groupAction() + "_COMPLETE" }
+
+// GroupFailed is the status of that node group after failure.
+func (k Kind) GroupFailed() string { return k.groupAction() + "_FAILED" }
+
+func (k Kind) clusterAction() string {
+	switch k {
+	case ClusterCreate:
+		return "CREATE"
+	case ClusterDelete:
+		return "DELETE"
+	default:
+		return "UPDATE"
+	}
+}
+
+func (k Kind) groupAction() string {
+	switch k {
+	case ClusterCreate, NodeGroupCreate:
+		return "CREATE"
+	case ClusterDelete, NodeGroupDelete:
+		return "DELETE"
+	default:
+		return "UPDATE"
+	}
+}
+
+// Resize is what a NodeGroupResize carries beside the wanted count, which is the node group's own.
+type Resize struct {
+	NodesToRemove []string `json:"nodes_to_remove,omitempty"` // names of nodes, resolved by the API
+}
+
+// New makes an operation's row for the cluster; group is nil for one of the whole cluster.
+func New(uuid string, kind Kind, c *db.Cluster, group *db.NodeGroup, params any) (*db.Operation, error) {
+	o := &db.Operation{UUID: uuid, Kind: string(kind), ClusterUUID: c.UUID, ProjectID: c.ProjectID, Status: db.OpPending, Scope: db.ScopeCluster}
+	if !kind.ClusterScoped() {
+		if group == nil {
+			return nil, fmt.Errorf("operation %s needs a node group", kind)
+		}
+		o.NodeGroupUUID, o.Scope = group.UUID, group.UUID
+	}
+	if params != nil {
+		raw, err := json.Marshal(params)
+		if err != nil {
+			return nil, fmt.Errorf("encoding parameters of operation %s: %w", kind, err)
+		}
+		o.Params = raw
+	}
+	return o, nil
+}

@@ -1,0 +1,41 @@
+package queue_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops/queue"
+)
+
+func TestDialRefusesWhatCanNeverWork(t *testing.T) {
+	junk := filepath.Join(t.TempDir(), "junk.pem")
+	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const url = "rabbit://u:s3cret@127.0.0.1:1/"
+	for _, tt := range []struct {
+		name string
+		cfg  queue.Config
+		want string
+	}{
+		{"a wrong URL", queue.Config{TransportURL: "kombu+memory://u:s3cret@h"}, "transport_url"},
+		{"no CA file", queue.Config{TransportURL: url, SSL: true, SSLCAFile: junk + ".not"}, "ssl_ca_file"},
+		{"a CA file of junk", queue.Config{TransportURL: url, SSL: true, SSLCAFile: junk}, "holds no certificate"},
+		{"ssl comes from the query", queue.Config{TransportURL: url + "?ssl=1", SSLCAFile: junk}, "holds no certificate"},
+		{"a certificate without its key", queue.Config{TransportURL: url, SSL: true, SSLCertFile: junk}, "go together"},
+		{"a certificate of junk", queue.Config{TransportURL: url, SSL: true, SSLCertFile: junk, SSLKeyFile: junk}, "ssl_key_file"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q, err := queue.Dial(t.Context(), tt.cfg)
+			if err == nil {
+				_ = q.Close()
+				t.Fatal("no error")
+			}
+			if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("got %q, want %q and no password", err, tt.want)
+			}
+		})
+	}
+}

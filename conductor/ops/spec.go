@@ -1,0 +1,45 @@
+package ops
+
+// ClusterSpec is what a create request was resolved to when it was accepted: ids instead of names, and the defaults of
+// that day. It is stored with the cluster (db.Cluster.Spec), so nothing that is edited later changes a cluster.
+type ClusterSpec struct {
+	KubernetesVersion string `json:"kubernetes_version"`
+	Distro            string `json:"distro"`
+
+	ExternalNetworkID string   `json:"external_network_id,omitempty"`
+	NetworkID         string   `json:"network_id,omitempty"` // the caller's own
+	SubnetID          string   `json:"subnet_id,omitempty"`
+	SubnetCIDR        string   `json:"subnet_cidr"`
+	DNSNameservers    []string `json:"dns_nameservers,omitempty"`
+	PodCIDR           string   `json:"pod_cidr"`
+	ServiceCIDR       string   `json:"service_cidr"`
+	DNSDomain         string   `json:"dns_domain"`
+	NetworkDriver     string   `json:"network_driver"`
+
+	APIPort           int      `json:"api_port"`
+	APIFloatingIP     bool     `json:"api_floating_ip"`
+	APIAllowedCIDRs   []string `json:"api_allowed_cidrs,omitempty"`
+	APICertSANs       []string `json:"api_cert_sans,omitempty"`
+	LBProvider        string   `json:"lb_provider,omitempty"`
+	ServerGroupPolicy string   `json:"server_group_policy,omitempty"`
+
+	HTTPProxy       string `json:"http_proxy,omitempty"`
+	HTTPSProxy      string `json:"https_proxy,omitempty"`
+	NoProxy         string `json:"no_proxy,omitempty"`
+	ImageRepository string `json:"image_repository,omitempty"` // label container_infra_prefix
+
+	// RoleNames are the roles that the service user gets on the project: the configured ones that the caller holds.
+	RoleNames []string `json:"role_names,omitempty"`
+}
+
+// GroupSpec is what a node group's flavour, image and labels were resolved to (db.NodeGroup.Spec).
+type GroupSpec struct {
+	FlavorID          string   `json:"flavor_id"`
+	ImageID           string   `json:"image_id"`
+	Distro            string   `json:"distro"`
+	KubeVersion       string   `json:"kube_version"`
+	AvailabilityZones []string `json:"availability_zones,omitempty"` // hosts take turns
+	BootVolumeSize    int      `json:"boot_volume_size,omitempty"`   // GiB
+	BootVolumeType    string   `json:"boot_volume_type,omitempty"`
+	DockerVolumeType  string   `json:"docker_volume_type,omitempty"`
+}

@@ -1,0 +1,33 @@
+package db
+
+import (
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// States of a node's row.
+const (
+	NodeWanted   = "wanted"   // shall exist and be in the cluster
+	NodeRemoving = "removing" // shall be drained and gone; the row goes last
+)
+
+// Node is a row of node: one host that a node group wants or is giving up. What exists of it in the cloud is in the ledger.
+type Node struct {
+	bun.BaseModel `bun:"table:node,alias:n"`
+
+	ID            int64    `bun:"id,pk,autoincrement"`
+	UUID          string   `bun:"uuid"`
+	ClusterUUID   string   `bun:"cluster_uuid"`
+	NodeGroupUUID string   `bun:"nodegroup_uuid"`
+	Name          string   `bun:"name"` // host, server and Kubernetes node name; unique in the cluster
+	State         string   `bun:"state"`
+	First         bool     `bun:"first"` // the control plane that runs `kubeadm init`
+	HostID        string   `bun:"host_id"`
+	Addresses     []string `bun:"addresses,type:text"` // fixed first, then floating
+	Ready         bool     `bun:"ready"`
+	Version       string   `bun:"version"`
+
+	CreatedAt time.Time  `bun:"created_at"`
+	UpdatedAt *time.Time `bun:"updated_at"`
+}

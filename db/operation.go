@@ -1,0 +1,60 @@
+package db
+
+import (
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// States of an operation.
+//
+//	pending ──claim──► running ──► complete | failed | cancelled
+//	   ▲                 │ park (wake_at), lease lost, conductor gone
+//	   └─────────────────┘
+//
+// A parked operation stays "running" without an owner: it holds its scope and waits for wake_at.
+const (
+	OpPending   = "pending"
+	OpRunning   = "running"
+	OpComplete  = "complete"
+	OpFailed    = "failed"
+	OpCancelled = "cancelled"
+)
+
+// ScopeCluster is the scope of an operation that needs the whole cluster; any other scope is a node group's UUID.
+const ScopeCluster = "cluster"
+
+// Operation is a row of operation: something a conductor is to do to a cluster. The row is the truth; the queue only rings for it.
+type Operation struct {
+	bun.BaseModel `bun:"table:operation,alias:o"`
+
+	ID            int64   `bun:"id,pk,autoincrement"`
+	UUID          string  `bun:"uuid"`
+	ClusterUUID   string  `bun:"cluster_uuid"`
+	NodeGroupUUID string  `bun:"nodegroup_uuid"` // "" when it is not about one group
+	ProjectID     string  `bun:"project_id"`
+	UserID        string  `bun:"user_id"`
+	RequestID     string  `bun:"request_id"`
+	Kind          string  `bun:"kind"` // package ops names them
+	Scope         string  `bun:"scope"`
+	Params        RawJSON `bun:"params,type:text"`
+
+	Status          string `bun:"status"`
+	CancelRequested bool   `bun:"cancel_requested"`
+	Owner           string `bun:"owner"`            // conductor, "" when nobody works on it now
+	Epoch           int64  `bun:"epoch"`            // raised by each claim; every write of a conductor is guarded by it
+	LeaseExpiresAt  int64  `bun:"lease_expires_at"` // milliseconds since 1970, the database's clock
+	WakeAt          int64  `bun:"wake_at"`          // milliseconds since 1970, the database's clock: next ring of the bell
+	DeadlineAt      int64  `bun:"deadline_at"`      // the same; 0: none
+
+	State      RawJSON `bun:"state,type:text"` // steps of the task graph (flow.State)
+	FaultClass string  `bun:"fault_class"`
+	Fault      string  `bun:"fault"` // in words a user can act on
+
+	CreatedAt  time.Time  `bun:"created_at"`
+	StartedAt  *time.Time `bun:"started_at"`
+	FinishedAt *time.Time `bun:"finished_at"`
+}
+
+// Active tells whether the operation has no verdict yet.
+func (o *Operation) Active() bool { return o.Status == OpPending || o.Status == OpRunning }

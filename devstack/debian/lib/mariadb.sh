@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# MariaDB on a data folder of its own. Nothing is flushed to disk: the data does not outlive the run.
+
+mariadb_make() {
+  home mariadb &&
+    put mariadb grants.sql <<SQL &&
+CREATE USER IF NOT EXISTS jeroboam@'127.0.0.1' IDENTIFIED BY '$PASSWORD';
+GRANT ALL ON *.* TO jeroboam@'127.0.0.1' WITH GRANT OPTION;
+SQL
+    put mariadb client.cnf <<INI &&
+[client]
+protocol = tcp
+host = 127.0.0.1
+port = $MARIADB_PORT
+user = jeroboam
+password = $PASSWORD
+INI
+    as mariadb mariadb-install-db --no-defaults --datadir="$DIR/mariadb/data" --skip-test-db --skip-name-resolve \
+      --innodb-flush-method=nosync --innodb-flush-log-at-trx-commit=0
+}
+
+mariadb_start() {
+  launch mariadb mariadbd --no-defaults --datadir="$DIR/mariadb/data" --socket="$DIR/mariadb/socket" \
+    --bind-address=127.0.0.1 --port="$MARIADB_PORT" --skip-name-resolve --init-file="$DIR/mariadb/grants.sql" \
+    --character-set-server=utf8mb4 --max-connections=1000 --innodb-buffer-pool-size=256M \
+    --innodb-flush-method=nosync --innodb-flush-log-at-trx-commit=0 --skip-innodb-doublewrite --skip-log-bin &&
+    await mariadb 60 mariadb_sql -e 'SELECT 1'
+}
+
+mariadb_sql() { as mariadb mariadb --defaults-file="$DIR/mariadb/client.cnf" "$@"; }
+
+mariadb_env() { export_line MARIADB_URL "mysql+pymysql://jeroboam:$PASSWORD@127.0.0.1:$MARIADB_PORT/"; }

@@ -1,0 +1,243 @@
+package cloud
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/availabilityzones"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/keypairs"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/quotasets"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servergroups"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
+)
+
+const compute = "compute"
+
+// MaxUserData is Nova's limit on user data, in bytes of base64.
+const MaxUserData = 65535
+
+// Compute is Nova for one actor.
+type Compute struct{ c *gophercloud.ServiceClient }
+
+// Flavor is a flavour.
+type Flavor struct {
+	ID, Name         string
+	VCPUs, RAM, Disk int // RAM in MiB, Disk in GiB
+}
+
+// Flavor finds one by id or name; nil when there is none.
+func (n *Compute) Flavor(ctx context.Context, nameOrID string) (*Flavor, error) {
+	l, err := n.Flavors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, same := range []func(Flavor) bool{func(f Flavor) bool { return f.ID == nameOrID }, func(f Flavor) bool { return f.Name == nameOrID }} {
+		if i := slices.IndexFunc(l, same); i >= 0 {
+			return &l[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// Flavors lists what the actor may use.
+func (n *Compute) Flavors(ctx context.Context) ([]Flavor, error) {
+	pages, err := flavors.ListDetail(n.c, flavors.ListOpts{}).AllPages(ctx)
+	if err != nil {
+		return nil, wrap(compute, err, "listing flavors")
+	}
+	l, err := flavors.ExtractFlavors(pages)
+	return mapSlice(l, func(f flavors.Flavor) Flavor {
+		return Flavor{ID: f.ID, Name: f.Name, VCPUs: f.VCPUs, RAM: f.RAM, Disk: f.Disk}
+	}), wrap(compute, err, "reading flavors")
+}
+
+// PublicKey reads the caller's key pair.
+func (n *Compute) PublicKey(ctx context.Context, keypair string) (string, error) {
+	k, err := keypairs.Get(ctx, n.c, keypair, nil).Extract()
+	if err != nil {
+		return "", wrap(compute, err, "reading keypair %q", keypair)
+	}
+	return k.PublicKey, nil
+}
+
+// AvailabilityZones lists the zones that are available.
+func (n *Compute) AvailabilityZones(ctx context.Context) ([]string, error) {
+	pages, err := availabilityzones.List(n.c).AllPages(ctx)
+	if err != nil {
+		return nil, wrap(compute, err, "listing availability zones")
+	}
+	l, err := availabilityzones.ExtractAvailabilityZones(pages)
+	var names []string
+	for _, z := range l {
+		if z.ZoneState.Available {
+			names = append(names, z.ZoneName)
+		}
+	}
+	return names, wrap(compute, err, "reading availability zones")
+}
+
+// Quotas reads the project's, by Nova's names.
+func (n *Compute) Quotas(ctx context.Context, projectID string) (map[string]Quota, error) {
+	q, err := quotasets.GetDetail(ctx, n.c, projectID).Extract()
+	if err != nil {
+		return nil, wrap(compute, err, "reading quotas")
+	}
+	d := func(x quotasets.QuotaDetail) Quota { return Quota{x.Limit, x.InUse + x.Reserved} }
+	return map[string]Quota{"instances": d(q.Instances), "cores": d(q.Cores), "ram": d(q.RAM), "server_groups": d(q.ServerGroups)}, nil
+}
+
+// FindServerGroups lists the actor's groups of this name.
+func (n *Compute) FindServerGroups(ctx context.Context, name string) ([]string, error) {
+	pages, err := servergroups.List(n.c, servergroups.ListOpts{}).AllPages(ctx)
+	if err != nil {
+		return nil, wrap(compute, err, "listing server groups")
+	}
+	l, err := servergroups.ExtractServerGroups(pages)
+	var ids []string
+	for _, g := range l {
+		if g.Name == name {
+			ids = append(ids, g.ID)
+		}
+	}
+	return ids, wrap(compute, err, "reading server groups")
+}
+
+// CreateServerGroup makes a group with one policy.
+func (n *Compute) CreateServerGroup(ctx context.Context, name, policy string) (string, error) {
+	g, err := servergroups.Create(ctx, n.c, servergroups.CreateOpts{Name: name, Policy: policy}).Extract()
+	if err != nil {
+		return "", wrap(compute, err, "creating server group %s", name)
+	}
+	return g.ID, nil
+}
+
+// ServerGroupExists tells whether a group is there.
+func (n *Compute) ServerGroupExists(ctx context.Context, id string) (bool, error) {
+	_, err := servergroups.Get(ctx, n.c, id).Extract()
+	err = wrap(compute, err, "reading server group %s", id)
+	if IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// DeleteServerGroup deletes a group.
+func (n *Compute) DeleteServerGroup(ctx context.Context, id string) error {
+	return wrap(compute, servergroups.Delete(ctx, n.c, id).ExtractErr(), "deleting server group %s", id)
+}
+
+// Server is a server.
+type Server struct {
+	ID, Name, Status, Fault string
+	Tags                    []string
+	Addresses               []string // fixed first
+}
+
+func serverInfo(s servers.Server) Server {
+	i := Server{ID: s.ID, Name: s.Name, Status: s.Status, Fault: s.Fault.Message, Addresses: addresses(s.Addresses)}
+	if s.Tags != nil {
+		i.Tags = *s.Tags
+	}
+	return i
+}
+
+func addresses(networks map[string]any) []string {
+	var fixed, floating []string
+	for _, l := range networks {
+		list, _ := l.([]any)
+		for _, a := range list {
+			m, _ := a.(map[string]any)
+			ip, _ := m["addr"].(string)
+			if m["OS-EXT-IPS:type"] == "floating" {
+				floating = append(floating, ip)
+			} else if ip != "" {
+				fixed = append(fixed, ip)
+			}
+		}
+	}
+	slices.Sort(fixed)
+	slices.Sort(floating)
+	return append(fixed, floating...)
+}
+
+// Servers lists the project's servers that carry the tag: one call for a whole cluster.
+func (n *Compute) Servers(ctx context.Context, tag string) ([]Server, error) {
+	return n.servers(ctx, servers.ListOpts{Tags: tag})
+}
+
+// ServersNamed lists the servers with exactly this name and the tag.
+func (n *Compute) ServersNamed(ctx context.Context, name, tag string) ([]Server, error) {
+	return n.servers(ctx, servers.ListOpts{Tags: tag, Name: "^" + regexp.QuoteMeta(name) + "$"})
+}
+
+func (n *Compute) servers(ctx context.Context, o servers.ListOpts) ([]Server, error) {
+	pages, err := servers.List(n.c, o).AllPages(ctx)
+	if err != nil {
+		return nil, wrap(compute, err, "listing servers")
+	}
+	l, err := servers.ExtractServers(pages)
+	slices.SortFunc(l, func(a, b servers.Server) int { return a.Created.Compare(b.Created) })
+	return mapSlice(l, serverInfo), wrap(compute, err, "reading servers")
+}
+
+// ServerSpec is a server to be made. Its address is its port's.
+type ServerSpec struct {
+	Name, FlavorID, ImageID, PortID, AvailabilityZone string
+	ServerGroupID                                     string
+	UserData                                          []byte
+	Tags                                              []string
+	Metadata                                          map[string]string
+	BootVolumeSize                                    int // GiB; 0: the flavour's own disk
+	BootVolumeType                                    string
+	DataVolumeSize                                    int // GiB of an extra volume; 0: none
+	DataVolumeType                                    string
+}
+
+// CreateServer asks for a server. Volumes are made by Nova and go with the server, so a crash leaves none behind.
+func (n *Compute) CreateServer(ctx context.Context, s ServerSpec) (string, error) {
+	drive := true
+	o := servers.CreateOpts{Name: s.Name, FlavorRef: s.FlavorID, ImageRef: s.ImageID, AvailabilityZone: s.AvailabilityZone, UserData: s.UserData,
+		ConfigDrive: &drive, Tags: s.Tags, Metadata: s.Metadata, Networks: []servers.Network{{Port: s.PortID}}}
+	if s.BootVolumeSize > 0 {
+		o.ImageRef = ""
+		o.BlockDevice = append(o.BlockDevice, servers.BlockDevice{SourceType: servers.SourceImage, UUID: s.ImageID, DestinationType: servers.DestinationVolume,
+			VolumeSize: s.BootVolumeSize, VolumeType: s.BootVolumeType, DeleteOnTermination: true})
+	}
+	if s.DataVolumeSize > 0 {
+		if s.BootVolumeSize == 0 {
+			o.BlockDevice = append(o.BlockDevice, servers.BlockDevice{SourceType: servers.SourceImage, UUID: s.ImageID, DestinationType: servers.DestinationLocal, DeleteOnTermination: true})
+		}
+		o.BlockDevice = append(o.BlockDevice, servers.BlockDevice{SourceType: servers.SourceBlank, DestinationType: servers.DestinationVolume,
+			BootIndex: -1, VolumeSize: s.DataVolumeSize, VolumeType: s.DataVolumeType, DeleteOnTermination: true})
+	}
+	var hints servers.SchedulerHintOptsBuilder
+	if s.ServerGroupID != "" {
+		hints = servers.SchedulerHintOpts{Group: s.ServerGroupID}
+	}
+	x, err := servers.Create(ctx, n.c, o, hints).Extract()
+	if err != nil {
+		return "", wrap(compute, err, "creating server %s", s.Name)
+	}
+	return x.ID, nil
+}
+
+// Server reads one, with its fault.
+func (n *Compute) Server(ctx context.Context, id string) (Server, error) {
+	x, err := servers.Get(ctx, n.c, id).Extract()
+	if err != nil {
+		return Server{}, wrap(compute, err, "reading server %s", id)
+	}
+	return serverInfo(*x), nil
+}
+
+// DeleteServer asks for its end.
+func (n *Compute) DeleteServer(ctx context.Context, id string) error {
+	return wrap(compute, servers.Delete(ctx, n.c, id).ExtractErr(), "deleting server %s", id)
+}
+
+// NoCapacity tells whether a server's fault says that the cloud is full.
+func NoCapacity(fault string) bool { return strings.Contains(fault, "No valid host") }

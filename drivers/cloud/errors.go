@@ -1,0 +1,144 @@
+package cloud
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/gophercloud/gophercloud/v2"
+)
+
+// Error is a service's refusal: which service, what was attempted, and its own words.
+type Error struct {
+	Service string // as its API names itself: compute, network, …
+	Action  string // what was attempted: «creating port x»
+	Status  int    // HTTP; 0 when there was no answer
+	Message string // the service's own words
+	Err     error
+}
+
+func (e *Error) Error() string {
+	switch {
+	case e.Status == 0:
+		return fmt.Sprintf("%s: %s: %v", e.Service, e.Action, e.Err)
+	case e.Message == "":
+		return fmt.Sprintf("%s: %s: HTTP %d", e.Service, e.Action, e.Status)
+	default:
+		return fmt.Sprintf("%s: %s: %s (HTTP %d)", e.Service, e.Action, e.Message, e.Status)
+	}
+}
+
+// Unwrap gives gophercloud's error.
+func (e *Error) Unwrap() error { return e.Err }
+
+// wrap makes an *Error of gophercloud's; nil stays nil.
+func wrap(service string, err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Service: service, Action: fmt.Sprintf(format, args...), Err: err}
+	var code gophercloud.ErrUnexpectedResponseCode
+	var missing gophercloud.ErrResourceNotFound
+	switch {
+	case errors.As(err, &code):
+		e.Status, e.Message = code.Actual, message(code.Body)
+	case errors.As(err, &missing):
+		e.Status, e.Message = http.StatusNotFound, missing.Error()
+	}
+	return e
+}
+
+// message digs the sentence out of the bodies that the services send: each wraps it in a way of its own.
+func message(body []byte) string {
+	var any any
+	if json.Unmarshal(body, &any) != nil {
+		return clip(strings.TrimSpace(string(body)))
+	}
+	return clip(dig(any))
+}
+
+func dig(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case map[string]any:
+		for _, key := range []string{"message", "faultstring", "detail", "description", "title"} {
+			if s, ok := v[key].(string); ok && s != "" {
+				return s
+			}
+		}
+		for _, inner := range v {
+			if s := dig(inner); s != "" {
+				return s
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			if s := dig(inner); s != "" {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+// clip bounds what a proxy's error page may put into a status_reason.
+func clip(s string) string {
+	const limit = 500
+	if len(s) > limit {
+		return strings.ToValidUTF8(s[:limit], "") + "…"
+	}
+	return s
+}
+
+func status(err error) int {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Status
+	}
+	return 0
+}
+
+// IsNotFound: the object is not there (or not for this actor).
+func IsNotFound(err error) bool { return status(err) == http.StatusNotFound }
+
+// IsConflict: its present state forbids it, or something like it is there already.
+func IsConflict(err error) bool { return status(err) == http.StatusConflict && !IsQuota(err) }
+
+// IsForbidden: the actor has no right to it. A quota is not that.
+func IsForbidden(err error) bool {
+	s := status(err)
+	return (s == http.StatusForbidden || s == http.StatusUnauthorized) && !IsQuota(err)
+}
+
+// IsInvalid: the service calls the request wrong.
+func IsInvalid(err error) bool { return status(err) == http.StatusBadRequest }
+
+// IsQuota: the project may not have more. Nova and Octavia say it with 403, Neutron with 409, Cinder with 413.
+func IsQuota(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Status {
+	case http.StatusForbidden, http.StatusConflict, http.StatusRequestEntityTooLarge:
+		return strings.Contains(strings.ToLower(e.Message), "quota") || e.Status == http.StatusRequestEntityTooLarge
+	}
+	return false
+}
+
+// IsNoEndpoint: the cloud's catalogue has no such service for this actor.
+func IsNoEndpoint(err error) bool {
+	var no gophercloud.ErrEndpointNotFound
+	return errors.As(err, &no)
+}
+
+// IsUnreachable: there was no answer, or one that says «later».
+func IsUnreachable(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) || errors.Is(err, context.DeadlineExceeded) || status(err) >= 500 || status(err) == http.StatusTooManyRequests
+}

@@ -1,0 +1,101 @@
+package cloud
+
+import (
+	"context"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/listeners"
+	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/loadbalancers"
+	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/monitors"
+	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/pools"
+)
+
+const loadBalancer = "load-balancer"
+
+// LoadBalancer is Octavia for one actor.
+type LoadBalancer struct{ c *gophercloud.ServiceClient }
+
+// LoadBalancerInfo is a load balancer.
+type LoadBalancerInfo struct {
+	ID, Name, Status          string // provisioning status
+	VIPAddress, VIPPortID     string
+	VIPSubnetID, VIPNetworkID string
+	PoolIDs                   []string
+	Tags                      []string
+}
+
+func lbInfo(l loadbalancers.LoadBalancer) LoadBalancerInfo {
+	return LoadBalancerInfo{ID: l.ID, Name: l.Name, Status: l.ProvisioningStatus, VIPAddress: l.VipAddress, VIPPortID: l.VipPortID, VIPSubnetID: l.VipSubnetID,
+		VIPNetworkID: l.VipNetworkID, Tags: l.Tags, PoolIDs: mapSlice(l.Pools, func(p pools.Pool) string { return p.ID })}
+}
+
+// Find lists the load balancers with this name and tag.
+func (o *LoadBalancer) Find(ctx context.Context, name, tag string) ([]LoadBalancerInfo, error) {
+	pages, err := loadbalancers.List(o.c, loadbalancers.ListOpts{Name: name, Tags: []string{tag}}).AllPages(ctx)
+	if err != nil {
+		return nil, wrap(loadBalancer, err, "looking for load balancer %s", name)
+	}
+	l, err := loadbalancers.ExtractLoadBalancers(pages)
+	return mapSlice(l, lbInfo), wrap(loadBalancer, err, "reading load balancers")
+}
+
+// LoadBalancerSpec is a load balancer for one TCP port, with everything below it.
+type LoadBalancerSpec struct {
+	Name, Tag, Provider     string
+	SubnetID, Address       string // the VIP's; the address is chosen, so that a second request is refused
+	Port                    int
+	AllowedCIDRs            []string
+	Members                 []string // addresses
+	MonitorDelay            int      // seconds
+	MonitorTimeout, Retries int
+}
+
+// Create asks for a load balancer with listener, pool, monitor and members in one call: Octavia builds them together,
+// where each on its own would wait for the one before.
+func (o *LoadBalancer) Create(ctx context.Context, s LoadBalancerSpec) (LoadBalancerInfo, error) {
+	pool := &pools.CreateOpts{Name: s.Name, Protocol: pools.ProtocolTCP, LBMethod: pools.LBMethodRoundRobin, Tags: []string{s.Tag},
+		Members: members(s.Members, s.Port),
+		Monitor: &monitors.CreateOpts{Name: s.Name, Type: monitors.TypeTCP, Delay: s.MonitorDelay, Timeout: s.MonitorTimeout, MaxRetries: s.Retries}}
+	x, err := loadbalancers.Create(ctx, o.c, loadbalancers.CreateOpts{Name: s.Name, Provider: s.Provider, VipSubnetID: s.SubnetID, VipAddress: s.Address, Tags: []string{s.Tag},
+		Listeners: []listeners.CreateOpts{{Name: s.Name, Protocol: listeners.ProtocolTCP, ProtocolPort: s.Port, AllowedCIDRs: s.AllowedCIDRs, DefaultPool: pool, Tags: []string{s.Tag}}}}).Extract()
+	if err != nil {
+		return LoadBalancerInfo{}, wrap(loadBalancer, err, "creating load balancer %s", s.Name)
+	}
+	return lbInfo(*x), nil
+}
+
+func members(addresses []string, port int) []pools.CreateMemberOpts {
+	return mapSlice(addresses, func(a string) pools.CreateMemberOpts { return pools.CreateMemberOpts{Address: a, ProtocolPort: port} })
+}
+
+// Get reads one.
+func (o *LoadBalancer) Get(ctx context.Context, id string) (LoadBalancerInfo, error) {
+	x, err := loadbalancers.Get(ctx, o.c, id).Extract()
+	if err != nil {
+		return LoadBalancerInfo{}, wrap(loadBalancer, err, "reading load balancer %s", id)
+	}
+	return lbInfo(*x), nil
+}
+
+// Members lists the addresses of a pool's members.
+func (o *LoadBalancer) Members(ctx context.Context, poolID string) ([]string, error) {
+	pages, err := pools.ListMembers(o.c, poolID, pools.ListMembersOpts{}).AllPages(ctx)
+	if err != nil {
+		return nil, wrap(loadBalancer, err, "listing members of pool %s", poolID)
+	}
+	l, err := pools.ExtractMembers(pages)
+	return mapSlice(l, func(m pools.Member) string { return m.Address }), wrap(loadBalancer, err, "reading members")
+}
+
+// SetMembers makes the pool's members exactly these, in one call.
+func (o *LoadBalancer) SetMembers(ctx context.Context, poolID string, addresses []string, port int) error {
+	l := mapSlice(addresses, func(a string) pools.BatchUpdateMemberOpts {
+		return pools.BatchUpdateMemberOpts{Address: a, ProtocolPort: port}
+	})
+	return wrap(loadBalancer, pools.BatchUpdateMembers(ctx, o.c, poolID, l).ExtractErr(), "setting members of pool %s", poolID)
+}
+
+// Delete asks for its end, with everything below it.
+func (o *LoadBalancer) Delete(ctx context.Context, id string) error {
+	return wrap(loadBalancer, loadbalancers.Delete(ctx, o.c, id, loadbalancers.DeleteOpts{Cascade: true}).ExtractErr(), "deleting load balancer %s", id)
+}

@@ -1,0 +1,132 @@
+// Package drivers is the contract between the conductor and what builds clusters: the machines (one driver per kind of
+// host) and the infrastructure that all kinds share. Drivers are told what they need in the structs below; they never see
+// a database row.
+//
+// What every method promises:
+//   - It is one short, re-entrant step. It MUST NOT wait for the cloud: it looks, does what can be done now, and answers.
+//   - It MAY be called again at any time, by another process, after a crash at any point of an earlier call. What is so
+//     already MUST be left alone: a second call of a finished step makes no writing call to the cloud.
+//   - Before a call that creates something it MUST record the intent in the ledger, and afterwards the id. When an intent
+//     without id is found, it MUST look the object up by name and tag: none → create, one → adopt, several → keep the
+//     oldest and delete the others.
+//   - It MUST change and delete only objects whose ids the ledger holds.
+//   - Errors are Failed with the class of the fault when another try cannot help, with the cloud's own words; Transient
+//     otherwise. An error never contains a secret.
+package drivers
+
+import (
+	"context"
+	"time"
+)
+
+// Cluster is what drivers need to know of a cluster.
+type Cluster struct {
+	UUID      string
+	Name      string // the user's
+	Prefix    string // every cloud object's name starts with it
+	ProjectID string
+
+	ExternalNetworkID string // "": no router gateway and no floating IPs
+	NetworkID         string // the caller's own; "": one is made
+	SubnetID          string // the caller's own; "" with NetworkID set: its first IPv4 subnet
+	SubnetCIDR        string // of the network that is made
+	DNSNameservers    []string
+
+	LoadBalancer      bool // the API endpoint is a load balancer, otherwise the first control plane
+	LBProvider        string
+	FloatingIP        bool // the API endpoint is reachable from outside
+	APIPort           int
+	AllowedCIDRs      []string // who may reach the API; empty: everybody
+	PodCIDR           string
+	ServerGroupPolicy string // "": none
+}
+
+// Tag is on every cloud object of the cluster whose service has tags.
+func (c Cluster) Tag() string { return "jeroboam-cluster=" + c.UUID }
+
+// Credential is of the user who acts in the cloud for a cluster.
+type Credential struct {
+	UserID    string
+	Password  string
+	ProjectID string
+}
+
+// String keeps the password out of logs.
+func (c Credential) String() string { return "user " + c.UserID + " in project " + c.ProjectID }
+
+// Site is a cluster's place in the cloud for the length of one slice of work: which cluster, who acts, what is recorded of
+// it. Drivers keep what they listed in the cloud in its Memo, so that one slice lists once, whatever the number of hosts.
+type Site struct {
+	Cluster    Cluster
+	Credential Credential // zero: the service's own
+	// LastResort: when the credential is refused, because its user or the whole project is gone, the service itself acts.
+	LastResort bool
+	Ledger     Ledger
+	Memo       *Memo
+}
+
+// Infrastructure is everything of a cluster in the cloud that is not a host. The comment of the package is its contract.
+type Infrastructure interface {
+	// EnsureUser makes the cluster's service user with this password, and its roles on the owner's project. The id is
+	// recorded as KindUser. Where the cloud gives no right to make users, it answers Done and records the acting user.
+	EnsureUser(ctx context.Context, s *Site, password string) Result
+	// EnsureNetwork makes network, subnet and router, or finds the caller's own. Records KindSubnet's or checks the caller's.
+	EnsureNetwork(ctx context.Context, s *Site) Result
+	// EnsureSecurityGroups makes the groups of control plane and workers.
+	EnsureSecurityGroups(ctx context.Context, s *Site) Result
+	// EnsureLoadBalancer makes the load balancer of the API with its listener, pool and monitor. Its VIP address is
+	// recorded (AttrAddress of KindLoadBalancer) long before it is Done: hosts do not wait for it.
+	EnsureLoadBalancer(ctx context.Context, s *Site) Result
+	// EnsureMembers makes the pool's members exactly these addresses.
+	EnsureMembers(ctx context.Context, s *Site, addresses []string) Result
+	// EnsureFloatingIP gives the port a floating IP under this name and records it.
+	EnsureFloatingIP(ctx context.Context, s *Site, name, portID string) Result
+	// Remove deletes one object that the ledger holds, of any kind that this driver makes, and forgets it when it was
+	// seen to be gone. Objects that others hang on answer Continue and name what holds them.
+	Remove(ctx context.Context, s *Site, r Resource) Result
+	// Network gives the network and subnet that hosts and VIP are on; ok is false before EnsureNetwork is Done.
+	Network(ctx context.Context, s *Site) (networkID, subnetID string, ok bool)
+}
+
+// Host is a machine as the cluster wants it.
+type Host struct {
+	Name         string
+	NodeGroup    string // name of the node group
+	ControlPlane bool
+
+	FlavorID         string
+	ImageID          string
+	AvailabilityZone string
+	BootVolumeSize   int // GiB; 0: the flavour's disk
+	BootVolumeType   string
+	DockerVolumeSize int // GiB of an extra volume for containers; 0: none
+	DockerVolumeType string
+}
+
+// HostStatus is what the cloud says of a host.
+type HostStatus struct {
+	ID        string
+	State     string // the service's own word
+	Addresses []string
+}
+
+// Machines makes hosts of one kind. The comment of the package is its contract.
+type Machines interface {
+	// Name of the driver, as node groups name it.
+	Name() string
+	// EnsureGroup makes what the hosts of one node group share: the server group.
+	EnsureGroup(ctx context.Context, s *Site, nodeGroup string) Result
+	// EnsureAddress reserves the host's address before the host exists: its port. Recorded as KindPort with AttrAddress.
+	EnsureAddress(ctx context.Context, s *Site, h Host) Result
+	// EnsureHost asks for the host with this user data and answers Done when it runs.
+	EnsureHost(ctx context.Context, s *Site, h Host, userData []byte) Result
+	// RemoveHost makes the host gone with all that the ledger holds of it, and forgets it.
+	RemoveHost(ctx context.Context, s *Site, name string) Result
+	// Status tells what the cloud says of each host in the ledger, from one listing.
+	Status(ctx context.Context, s *Site) (map[string]HostStatus, error)
+	// Remove deletes one object that the ledger holds, of the kinds that belong to this driver but to no host.
+	Remove(ctx context.Context, s *Site, r Resource) Result
+}
+
+// PollInterval is how long drivers ask to be left alone while the cloud works.
+const PollInterval = 5 * time.Second

@@ -1,0 +1,182 @@
+package infra
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+)
+
+// LoadBalancerName is the name of the API's load balancer.
+func LoadBalancerName(s *drivers.Site) string { return name(s, "api") }
+
+// EnsureLoadBalancer makes the API's load balancer with everything below it in one call. The members are set by
+// EnsureMembers when there are hosts.
+func (i *Infrastructure) EnsureLoadBalancer(ctx context.Context, s *drivers.Site) drivers.Result {
+	c, err := i.clients(ctx, s)
+	if err != nil {
+		return Verdict(err)
+	}
+	o, err := c.LoadBalancer()
+	if err != nil {
+		return Verdict(err)
+	}
+	lb := LoadBalancerName(s)
+	r, err := i.ensure(ctx, s, drivers.Object{Kind: drivers.KindLoadBalancer, Name: lb,
+		Find: func(ctx context.Context) ([]drivers.Found, error) {
+			l, err := o.Find(ctx, lb, s.Cluster.Tag())
+			var out []drivers.Found
+			for _, x := range l {
+				out = append(out, vip(x))
+			}
+			return out, err
+		},
+		Create: func(ctx context.Context) (drivers.Found, error) { return i.createLoadBalancer(ctx, s, o) },
+		Delete: o.Delete})
+	if cloud.IsConflict(err) { // the chosen address was taken meanwhile: another one is chosen next time
+		return drivers.Transient(err)
+	}
+	if err != nil {
+		return Verdict(err)
+	}
+	x, err := o.Get(ctx, r.ID)
+	if err != nil {
+		return Verdict(err)
+	}
+	return lbState(x)
+}
+
+func lbState(x cloud.LoadBalancerInfo) drivers.Result {
+	switch x.Status {
+	case "ACTIVE":
+		return drivers.Done()
+	case "ERROR":
+		return drivers.Failed(drivers.ClassCloud, "load-balancer: load balancer %s is in status ERROR", x.Name)
+	default:
+		return drivers.Continue(drivers.PollInterval, "load balancer %s is %s", x.Name, x.Status)
+	}
+}
+
+func vip(x cloud.LoadBalancerInfo) drivers.Found {
+	return drivers.Found{ID: x.ID, Attrs: map[string]string{drivers.AttrAddress: x.VIPAddress, drivers.AttrPortID: x.VIPPortID,
+		drivers.AttrSubnetID: x.VIPSubnetID, drivers.AttrNetworkID: x.VIPNetworkID}}
+}
+
+func (i *Infrastructure) createLoadBalancer(ctx context.Context, s *drivers.Site, o *cloud.LoadBalancer) (drivers.Found, error) {
+	n, err := i.network(ctx, s)
+	if err != nil {
+		return drivers.Found{}, err
+	}
+	_, subnetID, ok := i.Network(ctx, s)
+	if !ok {
+		return drivers.Found{}, fmt.Errorf("the cluster has no network yet")
+	}
+	subnet, err := n.Subnet(ctx, subnetID)
+	if err != nil {
+		return drivers.Found{}, err
+	}
+	used, err := n.Addresses(ctx, subnetID)
+	if err != nil {
+		return drivers.Found{}, err
+	}
+	address, err := chooseAddress(subnet, used, s.Cluster.UUID)
+	if err != nil {
+		return drivers.Found{}, &drivers.Fault{Class: drivers.ClassUser, Err: err}
+	}
+	x, err := o.Create(ctx, cloud.LoadBalancerSpec{Name: LoadBalancerName(s), Tag: s.Cluster.Tag(), Provider: s.Cluster.LBProvider,
+		SubnetID: subnetID, Address: address, Port: s.Cluster.APIPort, AllowedCIDRs: s.Cluster.AllowedCIDRs, MonitorDelay: 5, MonitorTimeout: 3, Retries: 3})
+	return vip(x), err
+}
+
+// chooseAddress picks a free address from the upper end of the subnet's pool. A chosen address is what keeps a repeated
+// request from making a second load balancer: Octavia takes the port at once, and the second one is refused. The start is
+// derived from the cluster, so clusters that share a network rarely meet.
+func chooseAddress(subnet cloud.Subnet, used map[string]bool, seed string) (string, error) {
+	for _, pool := range slices.Backward(subnet.Pools) {
+		first, err1 := netip.ParseAddr(pool.Start)
+		last, err2 := netip.ParseAddr(pool.End)
+		if err1 != nil || err2 != nil || !first.Is4() {
+			continue
+		}
+		h := fnv.New32a()
+		h.Write([]byte(seed)) //nolint:errcheck // a hash does not fail
+		skip := int(h.Sum32() % 32)
+		for a := last; a.Compare(first) >= 0; a = a.Prev() {
+			if skip--; skip < 0 && !used[a.String()] {
+				return a.String(), nil
+			}
+		}
+		for a := last; a.Compare(first) >= 0; a = a.Prev() {
+			if !used[a.String()] {
+				return a.String(), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("network: subnet %s has no free address for the load balancer", subnet.ID)
+}
+
+// EnsureMembers makes the pool's members exactly these addresses; a second call writes nothing.
+func (i *Infrastructure) EnsureMembers(ctx context.Context, s *drivers.Site, addresses []string) drivers.Result {
+	c, err := i.clients(ctx, s)
+	if err != nil {
+		return Verdict(err)
+	}
+	o, err := c.LoadBalancer()
+	if err != nil {
+		return Verdict(err)
+	}
+	r, ok := s.Ledger.Find(drivers.KindLoadBalancer, LoadBalancerName(s))
+	if !ok || r.ID == "" {
+		return drivers.Failed(drivers.ClassInternal, "the cluster has no load balancer")
+	}
+	x, err := o.Get(ctx, r.ID)
+	if err != nil {
+		return Verdict(err)
+	}
+	if x.Status != "ACTIVE" {
+		return lbState(x)
+	}
+	if len(x.PoolIDs) == 0 {
+		return drivers.Failed(drivers.ClassCloud, "load-balancer: load balancer %s has lost its pool", x.Name)
+	}
+	have, err := o.Members(ctx, x.PoolIDs[0])
+	if err != nil {
+		return Verdict(err)
+	}
+	slices.Sort(have)
+	if want := slices.Sorted(slices.Values(addresses)); slices.Equal(have, want) {
+		return drivers.Done()
+	}
+	if err := o.SetMembers(ctx, x.PoolIDs[0], addresses, s.Cluster.APIPort); err != nil && !cloud.IsConflict(err) {
+		return Verdict(err)
+	}
+	return drivers.Continue(drivers.PollInterval, "load balancer %s takes its members", x.Name)
+}
+
+// EnsureFloatingIP gives the port a floating IP. Floating IPs have no name: the mark carries it.
+func (i *Infrastructure) EnsureFloatingIP(ctx context.Context, s *drivers.Site, ipName, portID string) drivers.Result {
+	n, err := i.network(ctx, s)
+	if err != nil {
+		return Verdict(err)
+	}
+	mark := s.Cluster.Tag() + " " + ipName
+	_, err = i.tagged(ctx, s, n, "floatingips", drivers.Object{Kind: drivers.KindFloatingIP, Name: ipName,
+		Find: func(ctx context.Context) ([]drivers.Found, error) {
+			l, err := n.FindFloatingIPs(ctx, mark)
+			var out []drivers.Found
+			for _, x := range l {
+				out = append(out, drivers.Found{ID: x.ID, Attrs: map[string]string{drivers.AttrAddress: x.Address, drivers.AttrPortID: x.PortID}})
+			}
+			return out, err
+		},
+		Create: func(ctx context.Context) (drivers.Found, error) {
+			x, err := n.CreateFloatingIP(ctx, mark, s.Cluster.ExternalNetworkID, portID)
+			return drivers.Found{ID: x.ID, Attrs: map[string]string{drivers.AttrAddress: x.Address, drivers.AttrPortID: portID}}, err
+		},
+		Delete: n.DeleteFloatingIP})
+	return Verdict(err)
+}

@@ -1,0 +1,91 @@
+package infra
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+)
+
+// remover says how an object of this kind is recognised as ours and deleted.
+func (i *Infrastructure) remover(ctx context.Context, s *drivers.Site, r drivers.Resource) (remover, error) {
+	switch r.Kind {
+	case drivers.KindUser:
+		return i.userRemover(ctx, r)
+	case drivers.KindLoadBalancer:
+		return i.loadBalancerRemover(ctx, s, r)
+	}
+	n, err := i.network(ctx, s)
+	if err != nil {
+		return remover{}, err
+	}
+	mark := s.Cluster.Tag()
+	marked := func(text string, err error) (bool, error) { return text == mark, err }
+	switch r.Kind {
+	case drivers.KindNetwork:
+		return remover{func(ctx context.Context) (bool, error) { return marked(n.NetworkMark(ctx, r.ID)) },
+			func(ctx context.Context) error { return n.DeleteNetwork(ctx, r.ID) }}, nil
+	case drivers.KindSubnet:
+		return remover{func(ctx context.Context) (bool, error) {
+			x, err := n.Subnet(ctx, r.ID)
+			return marked(x.Description, err)
+		}, func(ctx context.Context) error { return n.DeleteSubnet(ctx, r.ID) }}, nil
+	case drivers.KindRouter:
+		return remover{func(ctx context.Context) (bool, error) { return marked(n.RouterMark(ctx, r.ID)) },
+			func(ctx context.Context) error { return n.DeleteRouter(ctx, r.ID) }}, nil
+	case drivers.KindRouterPort:
+		return i.routerInterfaceRemover(s, n, r), nil
+	case drivers.KindSecurityGroup:
+		return remover{func(ctx context.Context) (bool, error) {
+			x, err := n.SecurityGroup(ctx, r.ID)
+			return marked(x.Description, err)
+		}, func(ctx context.Context) error { return n.DeleteSecurityGroup(ctx, r.ID) }}, nil
+	case drivers.KindFloatingIP:
+		return remover{func(ctx context.Context) (bool, error) {
+			x, err := n.FloatingIP(ctx, r.ID)
+			return strings.HasPrefix(x.Description, mark), err
+		}, func(ctx context.Context) error { return n.DeleteFloatingIP(ctx, r.ID) }}, nil
+	}
+	return remover{}, &drivers.Fault{Class: drivers.ClassInternal, Err: fmt.Errorf("the infrastructure driver makes no %s", r.Kind)}
+}
+
+// routerInterfaceRemover: an interface has no mark of its own; its router's counts.
+func (i *Infrastructure) routerInterfaceRemover(s *drivers.Site, n *cloud.Network, r drivers.Resource) remover {
+	router, _ := s.Ledger.Find(drivers.KindRouter, name(s, "router"))
+	return remover{func(ctx context.Context) (bool, error) {
+		mark, err := n.RouterMark(ctx, router.ID)
+		if err != nil {
+			return false, err
+		}
+		has, err := n.RouterHasSubnet(ctx, router.ID, r.ID)
+		if err == nil && !has {
+			err = &cloud.Error{Service: "network", Action: "reading router interface", Status: 404}
+		}
+		return mark == s.Cluster.Tag(), err
+	}, func(ctx context.Context) error { return n.RemoveRouterInterface(ctx, router.ID, r.ID) }}
+}
+
+func (i *Infrastructure) userRemover(ctx context.Context, r drivers.Resource) (remover, error) {
+	id, domain, err := i.identity(ctx)
+	return remover{func(ctx context.Context) (bool, error) {
+		user, err := id.FindUser(ctx, r.Name, domain)
+		if err == nil && user == "" {
+			err = &cloud.Error{Service: "identity", Action: "reading user " + r.Name, Status: 404}
+		}
+		return user == r.ID, err
+	}, func(ctx context.Context) error { return id.DeleteUser(ctx, r.ID) }}, err
+}
+
+func (i *Infrastructure) loadBalancerRemover(ctx context.Context, s *drivers.Site, r drivers.Resource) (remover, error) {
+	o, err := i.loadBalancer(ctx, s)
+	return remover{func(ctx context.Context) (bool, error) {
+		x, err := o.Get(ctx, r.ID)
+		if err == nil && x.Status == "DELETED" { // Octavia shows it for a while
+			err = &cloud.Error{Service: "load-balancer", Action: "reading load balancer " + r.Name, Status: 404}
+		}
+		return slices.Contains(x.Tags, s.Cluster.Tag()), err
+	}, func(ctx context.Context) error { return o.Delete(ctx, r.ID) }}, err
+}

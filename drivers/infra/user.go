@@ -1,0 +1,82 @@
+package infra
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+)
+
+// EnsureUser makes the service user with the service's own rights: everything after it is done by that user.
+func (i *Infrastructure) EnsureUser(ctx context.Context, s *drivers.Site, password string) drivers.Result {
+	if i.cfg.OwnCredentials {
+		return drivers.Done()
+	}
+	c, err := i.clouds.Service(ctx)
+	if err != nil {
+		return Verdict(err)
+	}
+	id, err := c.Identity()
+	if err != nil {
+		return Verdict(err)
+	}
+	user, err := i.user(ctx, s, id, password)
+	if err != nil {
+		return Verdict(err)
+	}
+	return i.assign(ctx, s, id, user)
+}
+
+func (i *Infrastructure) user(ctx context.Context, s *drivers.Site, id *cloud.Identity, password string) (string, error) {
+	// The name is the cluster's UUID: user names are unique in a domain, so a second request is refused, and Keystone
+	// answers the look-up exactly.
+	userName := "jeroboam-" + s.Cluster.UUID
+	var domain string
+	r, err := i.ensure(ctx, s, drivers.Object{Kind: drivers.KindUser, Name: userName,
+		Find: func(ctx context.Context) ([]drivers.Found, error) {
+			var err error
+			if domain, err = id.DomainID(ctx, i.cfg.UserDomain); err != nil {
+				return nil, err
+			}
+			user, err := id.FindUser(ctx, userName, domain)
+			if err != nil || user == "" {
+				return nil, err
+			}
+			// Made by an attempt whose answer was lost, perhaps with another password.
+			return []drivers.Found{{ID: user}}, id.SetPassword(ctx, user, password)
+		},
+		Create: func(ctx context.Context) (drivers.Found, error) {
+			domain, err := id.DomainID(ctx, i.cfg.UserDomain)
+			if err != nil {
+				return drivers.Found{}, err
+			}
+			user, err := id.CreateUser(ctx, userName, domain, s.Cluster.ProjectID, password, "service user of cluster "+s.Cluster.Name)
+			return drivers.Found{ID: user}, err
+		},
+		Delete: id.DeleteUser,
+	})
+	return r.ID, err
+}
+
+func (i *Infrastructure) assign(ctx context.Context, s *drivers.Site, id *cloud.Identity, user string) drivers.Result {
+	roles, err := id.RoleIDs(ctx, i.cfg.Roles)
+	if err != nil {
+		return Verdict(err)
+	}
+	var missing []error
+	for _, name := range i.cfg.Roles {
+		role, ok := roles[name]
+		if !ok {
+			missing = append(missing, errors.New("role "+name+" does not exist"))
+			continue
+		}
+		if err := id.AssignRole(ctx, role, user, s.Cluster.ProjectID); err != nil {
+			return Verdict(err)
+		}
+	}
+	if len(missing) > 0 {
+		return drivers.Failed(drivers.ClassCloud, "identity: %w", errors.Join(missing...))
+	}
+	return drivers.Done()
+}

@@ -1,0 +1,132 @@
+package vm
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/infra"
+)
+
+// RemoveHost deletes the server, then its port, and forgets them.
+func (m *Machines) RemoveHost(ctx context.Context, s *drivers.Site, name string) drivers.Result {
+	for _, step := range []struct {
+		kind   string
+		remove func(context.Context, *drivers.Site, drivers.Resource) drivers.Result
+	}{{drivers.KindServer, m.removeServer}, {drivers.KindPort, m.removePort}} {
+		r, ok := s.Ledger.Find(step.kind, name)
+		if !ok {
+			continue
+		}
+		if res := step.remove(ctx, s, r); !res.IsDone() {
+			return res
+		}
+	}
+	return drivers.Done()
+}
+
+// Remove deletes what node groups share: server groups; hosts go by RemoveHost.
+func (m *Machines) Remove(ctx context.Context, s *drivers.Site, r drivers.Resource) drivers.Result {
+	switch r.Kind {
+	case drivers.KindServer, drivers.KindPort:
+		return m.RemoveHost(ctx, s, r.Name)
+	case drivers.KindServerGroup:
+		return m.removeServerGroup(ctx, s, r)
+	}
+	return drivers.Failed(drivers.ClassInternal, "the vm driver makes no %s", r.Kind)
+}
+
+func (m *Machines) removeServer(ctx context.Context, s *drivers.Site, r drivers.Resource) drivers.Result {
+	n, err := m.compute(ctx, s)
+	if err != nil {
+		return infra.Verdict(err)
+	}
+	ids := []string{r.ID}
+	if r.ID == "" { // the answer to the request was lost: whatever it made goes too
+		found, err := m.find(ctx, s, n, r.Name)
+		if err != nil {
+			return infra.Verdict(err)
+		}
+		ids = nil
+		for _, f := range found {
+			ids = append(ids, f.ID)
+		}
+	}
+	gone := true
+	for _, id := range ids {
+		x, err := n.Server(ctx, id)
+		switch {
+		case cloud.IsNotFound(err):
+			continue
+		case err != nil:
+			return infra.Verdict(err)
+		case !slices.Contains(x.Tags, s.Cluster.Tag()):
+			return drivers.Failed(drivers.ClassInternal, "server %s (%s) does not carry the mark of this cluster: left alone", r.Name, id)
+		}
+		gone = false
+		if err := n.DeleteServer(ctx, id); err != nil && !cloud.IsNotFound(err) && !cloud.IsConflict(err) {
+			return infra.Verdict(err)
+		}
+	}
+	if !gone {
+		return drivers.Continue(drivers.PollInterval, "server %s is being deleted", r.Name)
+	}
+	return drivers.FromError(s.Ledger.Forget(ctx, r.Kind, r.Name))
+}
+
+func (m *Machines) removePort(ctx context.Context, s *drivers.Site, r drivers.Resource) drivers.Result {
+	n, err := m.neutron(ctx, s)
+	if err != nil {
+		return infra.Verdict(err)
+	}
+	ids := []string{r.ID}
+	if r.ID == "" {
+		l, err := n.FindPorts(ctx, r.Name, s.Cluster.Tag())
+		if err != nil {
+			return infra.Verdict(err)
+		}
+		ids = nil
+		for _, p := range l {
+			ids = append(ids, p.ID)
+		}
+	}
+	for _, id := range ids {
+		p, err := n.Port(ctx, id)
+		switch {
+		case cloud.IsNotFound(err):
+			continue
+		case err != nil:
+			return infra.Verdict(err)
+		case p.Description != s.Cluster.Tag():
+			return drivers.Failed(drivers.ClassInternal, "port %s (%s) does not carry the mark of this cluster: left alone", r.Name, id)
+		}
+		err = n.DeletePort(ctx, id)
+		if cloud.IsConflict(err) {
+			return drivers.Continue(drivers.PollInterval, "%s", err.Error())
+		}
+		if err != nil && !cloud.IsNotFound(err) {
+			return infra.Verdict(err)
+		}
+	}
+	return drivers.FromError(s.Ledger.Forget(ctx, r.Kind, r.Name))
+}
+
+func (m *Machines) removeServerGroup(ctx context.Context, s *drivers.Site, r drivers.Resource) drivers.Result {
+	n, err := m.compute(ctx, s)
+	if err != nil {
+		return infra.Verdict(err)
+	}
+	ids := []string{r.ID}
+	if r.ID == "" {
+		if ids, err = n.FindServerGroups(ctx, r.Name); err != nil {
+			return infra.Verdict(err)
+		}
+	}
+	for _, id := range ids {
+		if err := n.DeleteServerGroup(ctx, id); err != nil && !cloud.IsNotFound(err) {
+			return infra.Verdict(err)
+		}
+	}
+	return drivers.FromError(s.Ledger.Forget(ctx, r.Kind, r.Name))
+}
