@@ -126,7 +126,7 @@ func (s *Server) requestIDs(next echo.HandlerFunc) echo.HandlerFunc {
 			id = log.NewRequestID()
 		}
 		c.Response().Header().Set(requestIDHeader, id)
-		ctx := log.Into(c.Request().Context(), s.Log.With(zap.String("request_id", id)))
+		ctx := log.Into(c.Request().Context(), s.Log.With(log.RequestID(id)))
 		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)
 	}
@@ -201,7 +201,7 @@ func (s *Server) authorised(r route) echo.HandlerFunc {
 		who.admin = s.Policy.IsAdmin(who.creds)
 		who.creds.IsAdmin = who.admin
 		c.Set(callerKey, who)
-		l := log.From(c.Request().Context()).With(zap.String("user_id", who.UserID), zap.String("project_id", who.ProjectID))
+		l := log.From(c.Request().Context()).With(log.UserID(who.UserID), log.ProjectID(who.ProjectID))
 		c.SetRequest(c.Request().WithContext(log.Into(c.Request().Context(), l)))
 		if minor(c) < r.since {
 			return fail(http.StatusNotAcceptable, "Version 1.%d does not have %s %s.", minor(c), r.method, r.path)
@@ -243,6 +243,6 @@ func (s *Server) ring(ctx context.Context, operationID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := s.Queue.Publish(ctx, queue.Message{OperationID: operationID}); err != nil {
-		log.From(ctx).Warn("the queue could not be rung; the operation waits for the sweeper", zap.String("operation_id", operationID), zap.Error(err))
+		log.From(ctx).Warn("the queue could not be rung; the operation waits for the sweeper", log.OperationID(operationID), zap.Error(err))
 	}
 }

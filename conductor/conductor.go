@@ -111,7 +111,7 @@ func (c *Conductor) claim(ctx context.Context, id string) (*db.Operation, error)
 	case errors.Is(err, db.ErrNotRunnable), errors.Is(err, db.ErrScopeBusy), errors.Is(err, db.ErrNotFound):
 		return nil, nil
 	case err != nil:
-		c.Log.Error("claiming an operation failed", zap.String("operation_id", id), zap.Error(err))
+		c.Log.Error("claiming an operation failed", log.OperationID(id), zap.Error(err))
 		return nil, nil // the row is the truth: the sweeper rings again
 	}
 	c.Metrics.claimed(op)
@@ -128,8 +128,8 @@ func (c *Conductor) ProcessOne(ctx context.Context, id string) error {
 }
 
 func (c *Conductor) slice(ctx context.Context, op *db.Operation) {
-	l := c.Log.With(zap.String("operation_id", op.UUID), zap.String("operation", op.Kind), zap.String("cluster_uuid", op.ClusterUUID),
-		zap.String("project_id", op.ProjectID), zap.String("request_id", op.RequestID))
+	l := c.Log.With(log.OperationID(op.UUID), log.ClusterUUID(op.ClusterUUID), log.ProjectID(op.ProjectID),
+		log.RequestID(op.RequestID), zap.String("operation", op.Kind))
 	ctx = log.Into(ctx, l)
 	ctx, release := c.keepLease(ctx, op)
 	started := time.Now()
@@ -182,6 +182,6 @@ func (c *Conductor) keepLease(ctx context.Context, op *db.Operation) (context.Co
 
 func (c *Conductor) ring(ctx context.Context, id string) {
 	if err := c.Queue.Publish(ctx, queue.Message{OperationID: id}); err != nil && ctx.Err() == nil {
-		c.Log.Warn("the queue could not be rung; the sweeper does it again", zap.String("operation_id", id), zap.Error(err))
+		c.Log.Warn("the queue could not be rung; the sweeper does it again", log.OperationID(id), zap.Error(err))
 	}
 }

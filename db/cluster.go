@@ -11,6 +11,7 @@ type Cluster struct {
 	bun.BaseModel `bun:"table:cluster,alias:c"`
 
 	ID                int64  `bun:"id,pk,autoincrement"`
+	Seq               int64  `bun:"seq"` // raised by every change: what serialises them on every database
 	UUID              string `bun:"uuid"`
 	ProjectID         string `bun:"project_id"`
 	UserID            string `bun:"user_id"`

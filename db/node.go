@@ -16,17 +16,17 @@ const (
 type Node struct {
 	bun.BaseModel `bun:"table:node,alias:n"`
 
-	ID            int64    `bun:"id,pk,autoincrement"`
-	UUID          string   `bun:"uuid"`
-	ClusterUUID   string   `bun:"cluster_uuid"`
-	NodeGroupUUID string   `bun:"nodegroup_uuid"`
-	Name          string   `bun:"name"` // host, server and Kubernetes node name; unique in the cluster
-	State         string   `bun:"state"`
-	First         bool     `bun:"first"` // the control plane that runs `kubeadm init`
-	HostID        string   `bun:"host_id"`
-	Addresses     []string `bun:"addresses,type:text"` // fixed first, then floating
-	Ready         bool     `bun:"ready"`
-	Version       string   `bun:"version"`
+	ID            int64  `bun:"id,pk,autoincrement"`
+	UUID          string `bun:"uuid"`
+	ClusterUUID   string `bun:"cluster_uuid"`
+	NodeGroupUUID string `bun:"nodegroup_uuid"`
+	Name          string `bun:"name"` // host, server and Kubernetes node name; unique in the cluster
+	State         string `bun:"state"`
+	First         bool   `bun:"first"` // the control plane that runs `kubeadm init`
+	HostID        string `bun:"host_id"`
+	Addresses     List   `bun:"addresses,type:text"` // fixed first, then floating
+	Ready         bool   `bun:"ready"`
+	Version       string `bun:"version"`
 
 	CreatedAt time.Time  `bun:"created_at"`
 	UpdatedAt *time.Time `bun:"updated_at"`

@@ -33,14 +33,14 @@ type NodeGroup struct {
 	MinNodeCount     int     `bun:"min_node_count"`
 	MaxNodeCount     *int    `bun:"max_node_count"`
 	NodeLabels       Strings `bun:"node_labels,type:text"`
-	NodeTaints       []Taint `bun:"node_taints,type:text"`
+	NodeTaints       Taints  `bun:"node_taints,type:text"`
 	// Spec: like Cluster.Spec, what flavour and image were resolved to.
 	Spec RawJSON `bun:"spec,type:text"`
 
-	NodeAddresses []string `bun:"node_addresses,type:text"`
-	Version       *string  `bun:"version"`
-	Status        string   `bun:"status"`
-	StatusReason  *string  `bun:"status_reason"`
+	NodeAddresses List    `bun:"node_addresses,type:text"`
+	Version       *string `bun:"version"`
+	Status        string  `bun:"status"`
+	StatusReason  *string `bun:"status_reason"`
 
 	CreatedAt time.Time  `bun:"created_at"`
 	UpdatedAt *time.Time `bun:"updated_at"`

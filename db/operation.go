@@ -44,8 +44,8 @@ type Operation struct {
 	Owner           string `bun:"owner"`            // conductor, "" when nobody works on it now
 	Epoch           int64  `bun:"epoch"`            // raised by each claim; every write of a conductor is guarded by it
 	LeaseExpiresAt  int64  `bun:"lease_expires_at"` // milliseconds since 1970, the database's clock
-	WakeAt          int64  `bun:"wake_at"`          // milliseconds since 1970, the database's clock: next ring of the bell
-	DeadlineAt      int64  `bun:"deadline_at"`      // the same; 0: none
+	WakeAt          int64  `bun:"wake_at"`          // the same clock: not to be claimed before
+	RingAt          int64  `bun:"ring_at"`          // the same clock: when the sweeper rings (again)
 
 	State      RawJSON `bun:"state,type:text"` // steps of the task graph (flow.State)
 	FaultClass string  `bun:"fault_class"`
@@ -54,6 +54,9 @@ type Operation struct {
 	CreatedAt  time.Time  `bun:"created_at"`
 	StartedAt  *time.Time `bun:"started_at"`
 	FinishedAt *time.Time `bun:"finished_at"`
+
+	// Woken are operations that may run now, after Record ended this one.
+	Woken []string `bun:"-"`
 }
 
 // Active tells whether the operation has no verdict yet.

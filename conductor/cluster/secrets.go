@@ -48,7 +48,7 @@ func (w *work) ensureSecrets(ctx context.Context) drivers.Result {
 }
 
 func (w *work) makeSecret(name string) (pki.Bundle, error) {
-	source := pki.Source{Now: w.e.Now, Rand: rand.Reader}
+	source := pki.Source{Now: w.e.Now(), Rand: rand.Reader}
 	switch name {
 	case ops.SecretServiceAccount:
 		private, public, err := pki.NewKeyPair(w.e.KeySize)

@@ -87,7 +87,7 @@ func (w *work) credential(ctx context.Context) (drivers.Credential, error) {
 	if err != nil {
 		return drivers.Credential{}, fmt.Errorf("reading the service user's password: %w", err)
 	}
-	return drivers.Credential{UserID: user.ID, Password: b.Passphrase, ProjectID: w.s.Cluster.ProjectID}, nil
+	return drivers.Credential{UserID: user.ID, Password: string(b.Passphrase), ProjectID: w.s.Cluster.ProjectID}, nil
 }
 
 // graph of the operation.

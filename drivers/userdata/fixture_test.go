@@ -3,8 +3,10 @@ package userdata_test
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha512"
 	"encoding/base64"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +18,14 @@ import (
 
 const token = "abcdef.0123456789abcdef"
 
-// Stand-ins of the real size; rendering never reads what is in them.
+// pem makes stand-ins of the real size that do not compress, as real ones do not; rendering never reads what is in them.
 func pem(kind, name string, lines int) []byte {
-	line := (name + strings.Repeat("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/", 2))[:64] + "\n"
-	return []byte("-----BEGIN " + kind + "-----\n" + strings.Repeat(line, lines) + "-----END " + kind + "-----\n")
+	var body strings.Builder
+	for i := range lines {
+		sum := sha512.Sum384([]byte(name + strconv.Itoa(i)))
+		body.WriteString(base64.StdEncoding.EncodeToString(sum[:]) + "\n")
+	}
+	return []byte("-----BEGIN " + kind + "-----\n" + body.String() + "-----END " + kind + "-----\n")
 }
 
 func keyPair(name string) userdata.KeyPair {

@@ -35,6 +35,24 @@ func TestScriptsAreValid(t *testing.T) {
 	}
 }
 
+// TestMetadataGuard lets a kernel judge the rules, twice, in a network of their own.
+func TestMetadataGuard(t *testing.T) {
+	if err := exec.Command("unshare", "-n", "nft", "list", "ruleset").Run(); err != nil {
+		t.Skip("there is no nft, or no right to use it")
+	}
+	guard := parse(t, render(t, workerHost())).file(t, "/usr/local/sbin/jeroboam-metadata-guard").Content
+	guard = strings.Replace(guard, "\nPATH=", "\nPATH=$PATH:", 1)
+	out, err := exec.Command("unshare", "-n", "sh", "-ec", "sh -c \"$0\"; sh -c \"$0\"; nft list ruleset", guard).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, rule := range []string{"ip daddr 169.254.169.254 reject", "ip6 daddr { fd00:ec2::254, fe80::a9fe:a9fe } reject", "hook forward"} {
+		if strings.Count(string(out), rule) != 1 {
+			t.Errorf("%q is not there exactly once:\n%s", rule, out)
+		}
+	}
+}
+
 // sandbox is a host in a folder: the script's paths lead into it, and the commands that change a host write down that they
 // were called. kubeadm does what the scenario, a piece of shell, says; $n counts its calls with the same first argument.
 type sandbox struct {

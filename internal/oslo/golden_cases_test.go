@@ -36,7 +36,7 @@ var goldenCases = []goldenCase{
 	{name: "later file overrides", files: []string{"[DEFAULT]\ntext = 1\nhost = x\n", "[DEFAULT]\ntext = 2\n"}},
 	{name: "folder", files: []string{"[DEFAULT]\ntext = 1\nhost = x\nstate = s\n"}, dir: map[string]string{
 		"10-a.conf": "[DEFAULT]\ntext = 2\nhost = y\n", "20-b.conf": "[DEFAULT]\ntext = 3\n",
-		".hidden.conf": "[DEFAULT]\ntext = 4\n", "30-c.conf.bak": "[DEFAULT]\ntext = 5\n", "00": "["}},
+		".hidden.conf": "[DEFAULT]\nrenamed = 4\n", "30-c.conf.bak": "[DEFAULT]\nrenamed = 5\n", "00": "["}},
 	{name: "environment over files", files: []string{"[DEFAULT]\ntext = 1\n[api]\ntext = 2\n"},
 		environ: []string{"OS_DEFAULT__TEXT=e1", "OS_API__TEXT=e2", "OS_API__HOST="}},
 	{name: "environment is not stripped or unquoted", environ: []string{"OS_DEFAULT__TEXT= \"a\" ", "OS_DEFAULT__FLAG= yes", "OS_DEFAULT__NUMBER= 7 "}},

@@ -136,7 +136,7 @@ max_limit = 0
 big = 9223372036854775808
 ratio = nan
 debug = y
-timeout = 1e300
+timeout = 9999999999
 retry = soon
 workers =
 password = s3cr$et
@@ -158,7 +158,7 @@ token =
 		`api.debug = "y" (x.conf:5): must be true, 1, on or yes, or false, 0, off or no`,
 		`api.names = "$host$nope" (x.conf:11): refers to $nope, which is no option; write $$ for a plain $, and ${name} where text follows the name`,
 		`api.urls = "a,$nope" (x.conf:13): refers to $nope, which is no option; write $$ for a plain $, and ${name} where text follows the name`,
-		`api.timeout = "1e300" (x.conf:6): is too long a time`,
+		`api.timeout = "9999999999" (x.conf:6): is too long a time`,
 		`api.retry = "soon" (x.conf:7): must be a number`,
 		`api.verify = "s3cret?" (environment variable OS_API__VERIFY): must be true, 1, on or yes, or false, 0, off or no`,
 		`api.password (x.conf:9): has a $ that does not name an option; write $$ for a plain $`,
@@ -169,6 +169,14 @@ token =
 	}
 	if diff := cmp.Diff(want, strings.Split(got, "\n")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestLoadUndeclaredReference: nobody said that foo is no secret.
+func TestLoadUndeclaredReference(t *testing.T) {
+	_, got, err := load(t, &service{}, "[DEFAULT]\nfoo = s3$cret\n[api]\nhost = $foo\n")
+	if want := "DEFAULT.foo (x.conf:2): has a $ that does not name an option; write $$ for a plain $"; err == nil || got != want {
+		t.Errorf("error %q, want %q", got, want)
 	}
 }
 

@@ -37,6 +37,9 @@ func (c *consumer) serve(ctx context.Context, conn *amqp.Connection, up func()) 
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
 	// Not ctx: at its end the library would wait for the broker to agree, and drop deliveries it has not handed over.
 	deliveries, err := ch.ConsumeWithContext(context.Background(), c.queue, consumerTag, false, false, false, false, nil)
+	if e := (*amqp.Error)(nil); errors.As(err, &e) && e.Code == amqp.NotFound {
+		return errQueueGone // since it was declared
+	}
 	if err != nil {
 		return fmt.Errorf("consume from queue %q: %w", c.queue, err)
 	}
@@ -81,7 +84,7 @@ func lost(closes <-chan *amqp.Error) error {
 		}
 	default:
 	}
-	return errors.New("the broker ended the consumer: is the queue deleted?")
+	return errQueueGone
 }
 
 // deliver calls the handler and settles the message.

@@ -138,7 +138,7 @@ func (l *line) write(ctx context.Context, closes <-chan *amqp.Error) error {
 			}
 			return err
 		case <-l.noQueue:
-			return fmt.Errorf("queue %q is gone: the next connection makes it anew", l.queue)
+			return errQueueGone
 		case pub := <-l.outgo:
 			l.mu.Lock()
 			l.awaiting[l.ch.GetNextPublishSeqNo()] = pub

@@ -71,7 +71,10 @@ func (q *Rabbit) Consume(ctx context.Context, prefetch int, handle func(context.
 		return ErrClosed
 	}
 	defer q.leave(s)
-	c := &consumer{log: s.log, queue: q.cfg.QueueName, prefetch: prefetch, handle: handle, slots: make(chan struct{}, prefetch)}
+	c := &consumer{
+		log: s.log, queue: q.cfg.QueueName, prefetch: prefetch, handle: handle,
+		slots: make(chan struct{}, prefetch),
+	}
 	s.run(ctx, c.serve)
 	c.handlers.Wait()
 	if q.isClosed() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
-const patience = 10 * time.Second
+const patience = 60 * time.Second
 
 // config names a queue that no other test has, and that goes with the test.
 func config(t testing.TB, url string) queue.Config {
@@ -192,12 +193,20 @@ func TestRabbitTellsOfAQueueThatWasDeletedAndMakesItAnew(t *testing.T) {
 	}
 	eventually(t, "the publisher to make the queue anew", func() bool { return q.Publish(t.Context(), message()) == nil })
 
-	got := make(chan queue.Message, 10)
-	listen(t, q, 1, func(_ context.Context, m queue.Message) error { got <- m; return nil })
-	receive(t, got)
-	remove()
-	eventually(t, "the consumer to make the queue anew", func() bool { return q.Publish(t.Context(), message()) == nil })
-	receive(t, got)
+	var got [2]atomic.Int64
+	for i := range got {
+		listen(t, dial(t, cfg), 1, func(context.Context, queue.Message) error { got[i].Add(1); return nil })
+	}
+	for range 4 {
+		for i := range got {
+			before := got[i].Load()
+			eventually(t, fmt.Sprintf("consumer %d to get messages of the new queue", i), func() bool {
+				_ = q.Publish(t.Context(), message())
+				return got[i].Load() > before
+			})
+		}
+		remove()
+	}
 }
 
 func receive[T any](t testing.TB, ch <-chan T) (v T) {

@@ -18,6 +18,9 @@ const (
 	connectTimeout = 5 * time.Second // TCP, TLS and AMQP together
 	writeTimeout   = 5 * time.Second // of one write: longer, and the connection counts as broken
 	closeTimeout   = 2 * time.Second
+	// RabbitMQ 3.10 tells consumers that their queue was deleted 30 ms later, and never does if it was made anew by then:
+	// they get nothing from the new one either. So the next connection, which makes it, has to wait longer than that.
+	deletionNotice = 500 * time.Millisecond
 )
 
 // supervisor keeps one connection to one of the hosts, and never gives up. The recovery that the library offers is not
@@ -36,7 +39,10 @@ type supervisor struct {
 	err error // why there is no connection; nil while there is one
 }
 
-var errNoConnection = errors.New("there is no connection")
+var (
+	errNoConnection = errors.New("there is no connection")
+	errQueueGone    = errors.New("somebody has deleted the queue; it is made anew")
+)
 
 func newSupervisor(cfg Config, to transport, role string) *supervisor {
 	return &supervisor{
@@ -70,6 +76,9 @@ func (s *supervisor) run(ctx context.Context, f serve) {
 			s.once.Do(func() { close(s.tried) })
 		}
 		pause := s.pause(failures, rand.Float64())
+		if errors.Is(err, errQueueGone) {
+			pause = max(pause, deletionNotice)
+		}
 		s.log.Warn("no connection to RabbitMQ", zap.String("host", host.address()), zap.Bool("lost", wasUp), zap.Duration("retry_in", pause), zap.Error(err))
 		timer := time.NewTimer(pause)
 		select {

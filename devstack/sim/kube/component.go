@@ -9,15 +9,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// fields lists the top-level fields of a component's configuration by the shape of their values. What is inside nested
+// componentFields lists the top-level fields of a component's configuration by the shape of their values. What is inside nested
 // values is the component's own business.
-type fields struct {
+type componentFields struct {
 	texts, booleans, numbers, durations, lists, mappings string
 }
 
 // kubeletFields are those of kubelet.config.k8s.io/v1beta1 as of Kubernetes 1.37.
-func kubeletFields() fields {
-	return fields{
+func kubeletFields() componentFields {
+	return componentFields{
 		texts: `address cgroupDriver cgroupRoot clusterDomain configMapAndSecretChangeDetectionStrategy containerLogMaxSize
 			containerRuntimeEndpoint contentType cpuManagerPolicy hairpinMode healthzBindAddress
 			imagePullCredentialsVerificationPolicy imageServiceEndpoint kubeReservedCgroup kubeletCgroups
@@ -47,8 +47,8 @@ func kubeletFields() fields {
 }
 
 // kubeProxyFields are those of kubeproxy.config.k8s.io/v1alpha1 as of Kubernetes 1.37.
-func kubeProxyFields() fields {
-	return fields{
+func kubeProxyFields() componentFields {
+	return componentFields{
 		texts: `bindAddress clusterCIDR detectLocalMode healthzBindAddress hostnameOverride metricsBindAddress mode portRange
 			showHiddenMetricsForVersion`,
 		booleans:  `bindAddressHardFail enableProfiling windowsRunAsService`,
@@ -60,7 +60,7 @@ func kubeProxyFields() fields {
 }
 
 // check reads a component's configuration: every field known, every value of its shape.
-func (f fields) check(document []byte) error {
+func (f componentFields) check(document []byte) error {
 	asJSON, err := yaml.YAMLToJSONStrict(document)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (f fields) check(document []byte) error {
 	return nil
 }
 
-func (f fields) checkField(name string, value any) error {
+func (f componentFields) checkField(name string, value any) error {
 	shapes := []struct {
 		want, names string
 		fits        bool

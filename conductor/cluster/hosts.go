@@ -1,0 +1,173 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
+	"github.com/jeroboam-cloud/jeroboam/drivers/userdata"
+)
+
+// nodeGroupLabel is on every node, so that users can schedule by node group.
+const nodeGroupLabel = "jeroboam.cloud/nodegroup"
+
+// tokenTTL outlives the slowest deploy: bare metal takes half an hour, and may be tried again.
+const tokenTTL = 24 * time.Hour
+
+// host is the machine that a node's row stands for.
+func (w *work) host(g *db.NodeGroup, n *db.Node) (drivers.Host, error) {
+	var spec ops.GroupSpec
+	if err := json.Unmarshal(orEmpty(g.Spec), &spec); err != nil {
+		return drivers.Host{}, &drivers.Fault{Class: drivers.ClassInternal, Err: fmt.Errorf("reading the spec of node group %s: %w", g.Name, err)}
+	}
+	h := drivers.Host{Name: n.Name, NodeGroup: g.Name, ControlPlane: g.Role == db.RoleMaster, FlavorID: spec.FlavorID, ImageID: spec.ImageID,
+		BootVolumeSize: spec.BootVolumeSize, BootVolumeType: spec.BootVolumeType, DockerVolumeType: spec.DockerVolumeType}
+	if g.DockerVolumeSize != nil {
+		h.DockerVolumeSize = *g.DockerVolumeSize
+	}
+	if zones := spec.AvailabilityZones; len(zones) > 0 {
+		h.AvailabilityZone = zones[int(n.ID)%len(zones)] // rows are numbered one after the other
+	}
+	return h, nil
+}
+
+// ensureHost asks for a host with its user data. What is rendered is only needed for the request itself.
+func (w *work) ensureHost(ctx context.Context, g *db.NodeGroup, n *db.Node) drivers.Result {
+	m, err := w.machines(g)
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	h, err := w.host(g, n)
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	var data []byte
+	if r, ok := w.l.Find(drivers.KindServer, n.Name); !ok || r.ID == "" {
+		if data, err = w.userData(ctx, g, n); err != nil {
+			return userDataFault(err)
+		}
+	}
+	return m.EnsureHost(ctx, w.site, h, data)
+}
+
+// userDataFault: what the renderer refuses stays refused.
+func userDataFault(err error) drivers.Result {
+	var invalid *userdata.InvalidError
+	var size *userdata.SizeError
+	if errors.As(err, &invalid) || errors.As(err, &size) || errors.Is(err, userdata.ErrUnsupportedDistro) || errors.Is(err, userdata.ErrUnsupportedVersion) {
+		return drivers.Failed(drivers.ClassUser, "bootstrap: %w", err)
+	}
+	return drivers.FromError(err)
+}
+
+func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byte, error) {
+	var spec ops.GroupSpec
+	if err := json.Unmarshal(orEmpty(g.Spec), &spec); err != nil {
+		return nil, fmt.Errorf("reading the spec of node group %s: %w", g.Name, err)
+	}
+	address, _, ok := w.endpoint()
+	if !ok {
+		return nil, errors.New("the address of the Kubernetes API is not known yet")
+	}
+	ca, err := w.secret(ctx, ops.SecretCA)
+	if err != nil {
+		return nil, err
+	}
+	token, err := w.secret(ctx, ops.SecretJoinToken)
+	if err != nil {
+		return nil, err
+	}
+	pin, err := pki.CertHash(ca.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	labels, _ := nodeLabels(g)
+	h := userdata.Host{Name: n.Name, Role: userdata.RoleWorker, Distro: spec.Distro, ClusterName: w.s.Cluster.StackID, KubernetesVersion: w.spec.KubernetesVersion,
+		ControlPlaneEndpoint: net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort)), APIServerCertSANs: w.certSANs(), PodSubnet: w.spec.PodCIDR, ServiceSubnet: w.spec.ServiceCIDR,
+		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, CACertHash: pin, NodeLabels: labels, NodeTaints: taints(g),
+		ImageRepository: w.spec.ImageRepository, Proxy: userdata.Proxy{HTTP: w.spec.HTTPProxy, HTTPS: w.spec.HTTPSProxy, No: split(w.spec.NoProxy)}}
+	if w.s.Cluster.SSHPublicKey != nil {
+		h.SSHKeys = []string{strings.TrimSpace(*w.s.Cluster.SSHPublicKey)}
+	}
+	if g.Role == db.RoleMaster {
+		h.Role = userdata.RoleControlPlane
+		if n.First {
+			h.Role = userdata.RoleInit
+		}
+		if h.PKI, err = w.controlPlanePKI(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return userdata.Render(h)
+}
+
+// nodeLabels of a group's nodes: those that a kubelet may give itself, and those that only an administrator may give.
+func nodeLabels(g *db.NodeGroup) (kubelet, administrator map[string]string) {
+	labels := map[string]string{nodeGroupLabel: g.Name}
+	maps.Copy(labels, g.NodeLabels)
+	return userdata.SplitLabels(labels)
+}
+
+func (w *work) controlPlanePKI(ctx context.Context) (*userdata.PKI, error) {
+	var p userdata.PKI
+	for name, into := range map[string]*userdata.KeyPair{ops.SecretCA: &p.CA, ops.SecretEtcdCA: &p.EtcdCA, ops.SecretFrontProxyCA: &p.FrontProxyCA} {
+		b, err := w.secret(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		*into = userdata.KeyPair{Certificate: b.Certificate, PrivateKey: b.PrivateKey}
+	}
+	sa, err := w.secret(ctx, ops.SecretServiceAccount)
+	p.ServiceAccountPublic, p.ServiceAccountPrivate = sa.Certificate, sa.PrivateKey
+	return &p, err
+}
+
+// certSANs are the names and addresses under which the API is reached from outside.
+func (w *work) certSANs() []string {
+	sans := append([]string{}, w.spec.APICertSANs...)
+	if public, ok := w.publicAddress(); ok {
+		sans = append(sans, public)
+	}
+	return sans
+}
+
+func taints(g *db.NodeGroup) []userdata.Taint {
+	var l []userdata.Taint
+	for _, t := range g.NodeTaints {
+		l = append(l, userdata.Taint(t))
+	}
+	return l
+}
+
+func split(list string) []string {
+	var out []string
+	for _, s := range strings.Split(list, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// ensureMembers puts the control planes behind the load balancer.
+func (w *work) ensureMembers(ctx context.Context) drivers.Result {
+	var addresses []string
+	for _, n := range w.nodesOf(db.NodeWanted, w.controlPlanes()...) {
+		r, ok := w.l.Find(drivers.KindPort, n.Name)
+		if !ok || r.Attrs[drivers.AttrAddress] == "" {
+			return drivers.Failed(drivers.ClassInternal, "control plane %s has no address", n.Name)
+		}
+		addresses = append(addresses, r.Attrs[drivers.AttrAddress])
+	}
+	return w.e.Infra.EnsureMembers(ctx, w.site, addresses)
+}

@@ -1,0 +1,273 @@
+package cluster
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
+	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
+)
+
+// KubeClients keeps one client per cluster, so that a poll costs a request and no handshake.
+type KubeClients struct {
+	mu      sync.Mutex
+	clients map[string]*kubeEntry
+}
+
+type kubeEntry struct {
+	client  *kube.Client
+	expires time.Time
+}
+
+const (
+	maxKubeClients = 1000
+	kubeClientLife = time.Hour // of the certificate, less the time it takes to use it
+)
+
+// Close drops all connections.
+func (k *KubeClients) Close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id, e := range k.clients {
+		e.client.Close()
+		delete(k.clients, id)
+	}
+}
+
+// forget drops one, whose cluster is going away.
+func (k *KubeClients) forget(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := k.clients[id]; e != nil {
+		e.client.Close()
+		delete(k.clients, id)
+	}
+}
+
+// get gives the client of a cluster, which is made when there is none.
+func (k *KubeClients) get(id string, now time.Time, make func() (*kube.Client, error)) (*kube.Client, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := k.clients[id]; e != nil && now.Before(e.expires) {
+		return e.client, nil
+	}
+	c, err := make()
+	if err != nil {
+		return nil, err
+	}
+	if k.clients == nil {
+		k.clients = map[string]*kubeEntry{}
+	}
+	for old, e := range k.clients {
+		if len(k.clients) < maxKubeClients && now.Before(e.expires) {
+			break
+		}
+		e.client.Close()
+		delete(k.clients, old)
+	}
+	k.clients[id] = &kubeEntry{client: c, expires: now.Add(kubeClientLife)}
+	return c, nil
+}
+
+// kube gives an administrator's client of the cluster, at the address that everybody uses.
+func (w *work) kube(ctx context.Context) (*kube.Client, error) {
+	address, ok := w.publicAddress()
+	if !ok {
+		return nil, errors.New("the address of the Kubernetes API is not known")
+	}
+	endpoint := "https://" + net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort))
+	ca, err := w.secret(ctx, ops.SecretCA)
+	if err != nil {
+		return nil, err
+	}
+	return w.e.Kube.get(w.s.Cluster.UUID, w.e.Now(), func() (*kube.Client, error) {
+		cert, key, err := clientCertificate(ca, w.e.Now())
+		if err != nil {
+			return nil, err
+		}
+		return kube.New(kube.Access{Endpoint: endpoint, CA: ca.Certificate, ClientCert: cert, ClientKey: key})
+	})
+}
+
+// clientCertificate makes a short-lived certificate of an administrator. Its key never leaves the process.
+func clientCertificate(ca pki.Bundle, now time.Time) (cert, keyPEM []byte, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a key: %w", err)
+	}
+	request := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "jeroboam-conductor", Organization: []string{"system:masters"}}}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, request, key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a certificate request: %w", err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encoding a key: %w", err)
+	}
+	cert, err = pki.SignCSR(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}),
+		pki.Options{TermOfValidity: 2 * kubeClientLife, Source: pki.Source{Now: now, Rand: rand.Reader}})
+	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), err
+}
+
+// apiReady asks the API whether it is, over the cluster's own CA.
+func (w *work) apiReady(ctx context.Context) drivers.Result {
+	c, err := w.kube(ctx)
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	switch err := c.Ready(ctx); {
+	case err == nil:
+		return drivers.Done()
+	case errors.Is(err, kube.ErrUnreachable):
+		return drivers.Continue(drivers.PollInterval, "the Kubernetes API does not answer yet: %s", short(err))
+	default:
+		return drivers.Continue(drivers.PollInterval, "the Kubernetes API is not ready yet: %s", short(err))
+	}
+}
+
+func short(err error) string {
+	s := err.Error()
+	if len(s) > 200 {
+		s = s[:200] + "…"
+	}
+	return s
+}
+
+// nodes lists the cluster's nodes, once per slice.
+func (w *work) nodes(ctx context.Context) (map[string]kube.Node, error) {
+	return drivers.Once(w.site.Memo, "nodes", func() (map[string]kube.Node, error) {
+		c, err := w.kube(ctx)
+		if err != nil {
+			return nil, err
+		}
+		l, err := c.Nodes(ctx)
+		byName := map[string]kube.Node{}
+		for _, n := range l {
+			byName[n.Name] = n
+		}
+		return byName, err
+	})
+}
+
+// nodeReady is Done when the node was seen, ready and at its version.
+func (w *work) nodeReady(ctx context.Context, n *db.Node) drivers.Result {
+	all, err := w.nodes(ctx)
+	if err != nil {
+		return drivers.Transient(err)
+	}
+	x, ok := all[n.Name]
+	switch {
+	case !ok:
+		return drivers.Continue(drivers.PollInterval, "node %s to join the cluster", n.Name)
+	case x.Version != w.spec.KubernetesVersion:
+		return drivers.Failed(drivers.ClassUser, "node %s runs Kubernetes %s, the cluster is %s: the image does not have what its property kube_version says", n.Name, x.Version, w.spec.KubernetesVersion)
+	case !x.Ready:
+		return drivers.Continue(drivers.PollInterval, "node %s to be ready: %s", n.Name, x.Reason)
+	}
+	return w.labelNode(ctx, n)
+}
+
+// labelNode gives the labels that the kubelet may not give to its own node.
+func (w *work) labelNode(ctx context.Context, n *db.Node) drivers.Result {
+	g := w.group(n.NodeGroupUUID)
+	if g == nil {
+		return drivers.Done()
+	}
+	_, labels := nodeLabels(g)
+	if len(labels) == 0 {
+		return drivers.Done()
+	}
+	c, err := w.kube(ctx)
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	if err := c.LabelNode(ctx, n.Name, labels); err != nil {
+		return drivers.Transient(fmt.Errorf("labelling %s: %w", n.Name, err))
+	}
+	return drivers.Done()
+}
+
+// renewToken lets new hosts join: the token of the cluster's first day has run out.
+func (w *work) renewToken(ctx context.Context) drivers.Result {
+	c, err := w.kube(ctx)
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	b, err := w.secret(ctx, ops.SecretJoinToken)
+	if err != nil {
+		return drivers.Transient(err)
+	}
+	id, secret, _ := strings.Cut(string(b.Passphrase), ".")
+	manifest := fmt.Sprintf(`apiVersion: v1
+kind: Secret
+metadata:
+  name: bootstrap-token-%s
+  namespace: kube-system
+type: bootstrap.kubernetes.io/token
+stringData:
+  token-id: %q
+  token-secret: %q
+  expiration: %q
+  usage-bootstrap-authentication: "true"
+  usage-bootstrap-signing: "true"
+  auth-extra-groups: system:bootstrappers:kubeadm:default-node-token
+`, id, id, secret, w.e.Now().Add(tokenTTL).UTC().Format(time.RFC3339))
+	if err := c.Apply(ctx, []byte(manifest), "jeroboam"); err != nil {
+		return drivers.Transient(fmt.Errorf("renewing the join token: %w", err))
+	}
+	return drivers.Done()
+}
+
+// drain evicts what runs on a node. It ends when nothing is left, or when its deadline is over: then the node goes all
+// the same when it was never healthy, since there is nobody to ask.
+func (w *work) drain(ctx context.Context, n *db.Node) drivers.Result {
+	if !n.Ready { // it never joined
+		return drivers.Done()
+	}
+	c, err := w.kube(ctx)
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	left, err := c.Drain(ctx, n.Name, kube.DrainOptions{})
+	switch {
+	case err != nil:
+		return drivers.Transient(fmt.Errorf("draining %s: %w", n.Name, err))
+	case len(left) > 0:
+		return drivers.Continue(drivers.PollInterval, "%d pods to leave %s: %s", len(left), n.Name, strings.Join(left[:min(len(left), 3)], ", "))
+	}
+	return drivers.Done()
+}
+
+// deleteNode takes the node out of the cluster, once no volume is attached to it any more.
+func (w *work) deleteNode(ctx context.Context, n *db.Node) drivers.Result {
+	c, err := w.kube(ctx)
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	attached, err := c.VolumeAttachments(ctx, n.Name)
+	if err != nil {
+		return drivers.Transient(err)
+	}
+	if attached > 0 {
+		return drivers.Continue(drivers.PollInterval, "%d volumes to leave %s", attached, n.Name)
+	}
+	if err := c.DeleteNode(ctx, n.Name); err != nil {
+		return drivers.Transient(fmt.Errorf("deleting node %s: %w", n.Name, err))
+	}
+	return drivers.Done()
+}

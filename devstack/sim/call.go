@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// call is one request.
+type call struct {
+	*Cloud
+	svc    *service
+	r      *http.Request
+	query  url.Values
+	raw    []byte
+	body   doc
+	token  *token
+	action Action // what goes wrong with it
+
+	status int         // of success, when not the route's
+	header http.Header // of the answer
+}
+
+func (q *call) arg(name string) string { return q.r.PathValue(name) }
+
+func (q *call) admin() bool { return q.token.has("admin") }
+
+func (q *call) project() string { return q.token.projectID }
+
+// input returns the object in the body under a name.
+func (q *call) input(name string) (doc, error) {
+	in := q.body.sub(name)
+	if in == nil {
+		return nil, badRequest("Invalid input: '%s' is a required property", name)
+	}
+	return in, nil
+}
+
+// ownerOf is the project that a new object belongs to: an administrator may name another one.
+func (q *call) ownerOf(in doc) (string, error) {
+	for _, key := range []string{"project_id", "tenant_id"} {
+		if p := in.str(key); p != "" && p != q.project() {
+			if !q.admin() {
+				return "", fail(http.StatusForbidden, "PolicyNotAuthorized", "The resource could not be created for project %s: not authorized", p)
+			}
+			return p, nil
+		}
+	}
+	return q.project(), nil
+}
+
+// sees tells whether the caller may know about an object.
+func (q *call) sees(o *object) bool {
+	return o.project == q.project() || q.admin() || o.doc.flag("shared", false) || o.doc.flag("router:external", false)
+}
+
+// microversion returns the minor version that the request asks for, 1 without.
+func (q *call) microversion() int {
+	v := q.r.Header.Get("X-OpenStack-Nova-API-Version")
+	for _, h := range q.r.Header.Values("OpenStack-API-Version") {
+		for part := range strings.SplitSeq(h, ",") {
+			if name, version, ok := strings.Cut(strings.TrimSpace(part), " "); ok && name == "compute" {
+				v = version
+			}
+		}
+	}
+	if v == "latest" {
+		return computeMaxMinor
+	}
+	_, minor, _ := strings.Cut(v, ".")
+	n, err := strconv.Atoi(minor)
+	if err != nil {
+		return 1
+	}
+	return n
+}
+
+// own finds an object that the caller may change; others' are not found.
+func (q *call) own(kind, id string) *object {
+	if o := q.get(kind, id); o != nil && (o.project == q.project() || q.admin()) {
+		return o
+	}
+	return nil
+}
+
+// seen finds an object that the caller may look at.
+func (q *call) seen(kind, id string) *object {
+	if o := q.get(kind, id); o != nil && q.sees(o) {
+		return o
+	}
+	return nil
+}
+
+// room fails when the project would have more of something than its quota allows.
+func (q *call) over(quota, project string, used, more int) bool {
+	limit := q.quota(project, quota)
+	return limit >= 0 && used+more > limit
+}
+
+// start runs what a request starts, after d of the cloud's time: done, or failed when that was injected; nothing when it
+// is to get stuck.
+func (q *call) start(d func() (wait int64), done func(), failed func(message string)) {
+	action := q.action
+	if action.Stuck {
+		return
+	}
+	q.after(d(), func() {
+		if action.Fault != "" {
+			failed(action.Fault)
+			return
+		}
+		done()
+	})
+}

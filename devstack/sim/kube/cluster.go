@@ -1,0 +1,170 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+var errEtcd = errors.New("etcdserver: request timed out")
+
+// cluster is the state of one cluster, shared by all its control planes as if etcd kept it. Nothing runs on its behalf
+// but while a control plane is on: the controllers that wait for silent kubelets.
+type cluster struct {
+	config      clusterConfiguration
+	minor       int
+	version     string
+	authorities *authorities
+	clock       Clock
+	store       *store
+	schema      *schema
+
+	wg       sync.WaitGroup // of the controllers
+	mu       sync.Mutex
+	members  map[string]bool     // of etcd by host: whether it is on
+	kubelets map[string]*kubelet // by node
+}
+
+type kubelet struct {
+	on    bool
+	since time.Time // when it was switched off
+	// forget ends the controller that waits for it to be silent for long enough; nil when there is none
+	forget context.CancelFunc
+}
+
+func newCluster(p *plan, clock Clock, types *schema) *cluster {
+	return &cluster{
+		config: *p.config.cluster, minor: p.minor, version: p.registration.version, authorities: p.authorities,
+		clock: clock, store: newStore(clock), schema: types,
+		members: map[string]bool{}, kubelets: map[string]*kubelet{},
+	}
+}
+
+// available says whether etcd has a quorum. A member stays one when its host is gone for good, as in a real etcd that
+// nobody tells.
+func (c *cluster) available() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.on()*2 <= len(c.members) {
+		return errEtcd
+	}
+	return nil
+}
+
+// on counts the members that are on.
+func (c *cluster) on() int {
+	count := 0
+	for _, up := range c.members {
+		if up {
+			count++
+		}
+	}
+	return count
+}
+
+// memberUp makes a host a member of etcd, or one that is back. The first one that is on starts the controllers.
+func (c *cluster) memberUp(hostID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.members[hostID] = true
+	if c.on() > 1 {
+		return
+	}
+	for name, k := range c.kubelets {
+		if !k.on {
+			c.awaitSilence(name, k)
+		}
+	}
+}
+
+// memberDown switches a member off, and with the last one the controllers.
+func (c *cluster) memberDown(hostID string) {
+	c.mu.Lock()
+	c.members[hostID] = false
+	last := c.on() == 0
+	if last {
+		for _, k := range c.kubelets {
+			k.stopWaiting()
+		}
+	}
+	c.mu.Unlock()
+	if last {
+		c.wg.Wait()
+	}
+}
+
+func (c *cluster) kubeletUp(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.kubelets[name]
+	if k == nil {
+		k = &kubelet{}
+		c.kubelets[name] = k
+	}
+	k.on = true
+	k.stopWaiting()
+}
+
+func (c *cluster) kubeletDown(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.kubelets[name]
+	if k == nil || !k.on {
+		return
+	}
+	k.on, k.since = false, c.clock.Now()
+	if c.on() > 0 {
+		c.awaitSilence(name, k)
+	}
+}
+
+// awaitSilence starts what the node controller does about a kubelet that is not heard of. c.mu is held.
+func (c *cluster) awaitSilence(name string, k *kubelet) {
+	ctx, cancel := context.WithCancel(context.Background())
+	k.stopWaiting()
+	k.forget = cancel
+	wait := k.since.Add(nodeGracePeriod).Sub(c.clock.Now())
+	c.wg.Go(func() {
+		for c.clock.Sleep(ctx, max(wait, 0)) == nil {
+			if c.available() == nil {
+				c.markSilent(ctx, name)
+				return
+			}
+			wait = retryInterval
+		}
+	})
+}
+
+func (k *kubelet) stopWaiting() {
+	if k.forget != nil {
+		k.forget()
+		k.forget = nil
+	}
+}
+
+// admit decides about a host that wants to join, once its token was found good.
+func (c *cluster) admit(request joinRequest) error {
+	if node, there := c.node(request.NodeName); there && nodeIsReady(node) && nodeHost(node) != request.HostID {
+		return fmt.Errorf("a Node with name %q and status \"Ready\" already exists in the cluster", request.NodeName)
+	}
+	if request.Minor > c.minor || request.Minor < c.minor-3 {
+		return fmt.Errorf("[ERROR KubeletVersion]: the kubelet's version 1.%d does not go with control planes of version %s", request.Minor, c.version)
+	}
+	if !request.ControlPlane {
+		return nil
+	}
+	if request.Minor != c.minor {
+		return fmt.Errorf("this version of kubeadm, 1.%d, does not add control planes to a cluster of version %s", request.Minor, c.version)
+	}
+	if c.config.ControlPlaneEndpoint == "" {
+		return errors.New("unable to add a new control plane instance to a cluster that doesn't have a stable controlPlaneEndpoint address")
+	}
+	for name, print := range c.authorities.fingerprints {
+		if request.Fingerprints[name] != print {
+			return fmt.Errorf("/etc/kubernetes/pki/%s of this host is not that of the cluster", name)
+		}
+	}
+	return nil
+}

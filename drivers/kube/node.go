@@ -1,0 +1,110 @@
+package kube
+
+import (
+	"context"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Taint keeps pods off a node that do not tolerate it.
+type Taint struct {
+	Key    string `json:"key"`
+	Value  string `json:"value,omitempty"`
+	Effect string `json:"effect"`
+}
+
+// Node is a node as its cluster sees it.
+type Node struct {
+	Name          string
+	Ready         bool
+	Reason        string // why it is not ready
+	Version       string // of its kubelet, as "v1.37.2"
+	ProviderID    string
+	SystemUUID    string // in lower case: Nova's id of the server, on most hypervisors
+	InternalIPs   []string
+	Labels        map[string]string
+	Taints        []Taint
+	Unschedulable bool
+}
+
+// Nodes lists all nodes.
+func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
+	var nodes []Node
+	err := c.each(ctx, nodeResource(), "", func(u *unstructured.Unstructured) error {
+		n, err := typed[corev1.Node](u)
+		if err == nil {
+			nodes = append(nodes, convert(n))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return nodes, nil
+}
+
+func convert(n *corev1.Node) Node {
+	out := Node{
+		Name: n.Name, Labels: n.Labels, Version: n.Status.NodeInfo.KubeletVersion, ProviderID: n.Spec.ProviderID,
+		SystemUUID: strings.ToLower(n.Status.NodeInfo.SystemUUID), Taints: taintsOf(n), Unschedulable: n.Spec.Unschedulable,
+		Reason: "the kubelet has not reported yet",
+	}
+	for _, a := range n.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP {
+			out.InternalIPs = append(out.InternalIPs, a.Address)
+		}
+	}
+	for _, condition := range n.Status.Conditions {
+		if condition.Type != corev1.NodeReady {
+			continue
+		}
+		if out.Ready = condition.Status == corev1.ConditionTrue; out.Ready {
+			out.Reason = ""
+		} else {
+			out.Reason = strings.TrimSuffix(condition.Reason+": "+condition.Message, ": ")
+		}
+	}
+	return out
+}
+
+func taintsOf(n *corev1.Node) []Taint {
+	var out []Taint
+	for _, t := range n.Spec.Taints {
+		out = append(out, Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
+	}
+	return out
+}
+
+// node reads one node, with the object as the API sent it.
+func (c *Client) node(ctx context.Context, name string) (*corev1.Node, error) {
+	ctx, cancel := c.quiet(ctx)
+	defer cancel()
+	u, err := c.dynamic.Resource(nodeResource()).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, wrap(ctx, err, "read node %s", name)
+	}
+	return typed[corev1.Node](u)
+}
+
+func (c *Client) patchNode(ctx context.Context, name string, kind types.PatchType, patch []byte, o metav1.PatchOptions) error {
+	ctx, cancel := c.quiet(ctx)
+	defer cancel()
+	_, err := c.dynamic.Resource(nodeResource()).Patch(ctx, name, kind, patch, o)
+	return wrap(ctx, err, "change node %s", name)
+}
+
+// DeleteNode removes a node from the cluster; one that is not there is no error. It does not touch the host.
+func (c *Client) DeleteNode(ctx context.Context, name string) error {
+	ctx, cancel := c.quiet(ctx)
+	defer cancel()
+	err := c.dynamic.Resource(nodeResource()).Delete(ctx, name, metav1.DeleteOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return wrap(ctx, err, "delete node %s", name)
+}
