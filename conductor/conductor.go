@@ -132,7 +132,7 @@ func (c *Conductor) slice(ctx context.Context, op *db.Operation) {
 		log.RequestID(op.RequestID), zap.String("operation", op.Kind))
 	ctx = log.Into(ctx, l)
 	ctx, release := c.keepLease(ctx, op)
-	started := time.Now()
+	started := time.Now() //nolint:forbidigo // measured, nothing is decided by it
 	verdict, err := c.Executor.Advance(ctx, op)
 	release()
 	switch {
@@ -160,7 +160,7 @@ func (c *Conductor) keepLease(ctx context.Context, op *db.Operation) (context.Co
 	wg.Go(func() {
 		t := time.NewTicker(c.Config.Lease / 3)
 		defer t.Stop()
-		renewed := time.Now()
+		renewed := time.Now() //nolint:forbidigo // how long this process has not heard of its lease
 		for {
 			select {
 			case <-done:
@@ -170,7 +170,7 @@ func (c *Conductor) keepLease(ctx context.Context, op *db.Operation) (context.Co
 			err := c.Store.Renew(ctx, op, c.Config.Lease)
 			switch {
 			case err == nil:
-				renewed = time.Now()
+				renewed = time.Now() //nolint:forbidigo // as above
 			case errors.Is(err, db.ErrFenced), time.Since(renewed) > c.Config.Lease*2/3:
 				cancel(err)
 				return

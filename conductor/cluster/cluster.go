@@ -93,7 +93,7 @@ func (e *Executor) record(ctx context.Context, w *work, out flow.Outcome, waitin
 		return e.fail(ctx, w, out.Task, &drivers.Fault{Class: drivers.ClassTimeout,
 			Err: fmt.Errorf("not complete after the create timeout of %d minutes: waiting for %s", *w.s.Cluster.CreateTimeout, waiting)})
 	}
-	after = max(min(after, e.PollInterval), 0)
+	after = max(min(after, e.PollInterval), 0) // NextAt is at most that far, but for the back-off of errors
 	return Verdict{After: after}, e.Store.Park(ctx, w.op, after, w.op.State)
 }
 

@@ -16,6 +16,7 @@ import (
 func (w *work) complete() {
 	kind := ops.Kind(w.op.Kind)
 	if kind == ops.ClusterDelete {
+		w.e.Kube.forget(w.s.Cluster.UUID)
 		w.s.RemoveCluster()
 		return
 	}

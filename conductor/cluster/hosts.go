@@ -36,9 +36,23 @@ func (w *work) host(g *db.NodeGroup, n *db.Node) (drivers.Host, error) {
 		h.DockerVolumeSize = *g.DockerVolumeSize
 	}
 	if zones := spec.AvailabilityZones; len(zones) > 0 {
-		h.AvailabilityZone = zones[int(n.ID)%len(zones)] // rows are numbered one after the other
+		h.AvailabilityZone = zones[w.position(n)%len(zones)]
 	}
 	return h, nil
+}
+
+// position of a node among those of its group.
+func (w *work) position(n *db.Node) int {
+	i := 0
+	for _, x := range w.s.Nodes {
+		if x.Name == n.Name {
+			break
+		}
+		if x.NodeGroupUUID == n.NodeGroupUUID {
+			i++
+		}
+	}
+	return i
 }
 
 // ensureHost asks for a host with its user data. What is rendered is only needed for the request itself.

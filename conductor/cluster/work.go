@@ -160,9 +160,9 @@ func (w *work) fenced() error {
 }
 
 // answer turns a driver's answer into the graph's. A lost lease ends the slice at once.
-func answer(r drivers.Result) flow.Result {
+func (w *work) answer(r drivers.Result) flow.Result {
 	out := flow.Done()
-	r.Switch(func() {}, func(d time.Duration, waiting string) { out = flow.Continue(d, waiting) },
+	r.Switch(func() {}, func(d time.Duration, waiting string) { out = flow.Continue(min(d, w.e.PollInterval), waiting) },
 		func(err error) { out = flow.Failed(err) },
 		func(err error) {
 			if errors.Is(err, db.ErrFenced) {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // call is one request.
@@ -92,20 +93,20 @@ func (q *call) seen(kind, id string) *object {
 	return nil
 }
 
-// room fails when the project would have more of something than its quota allows.
+// over tells whether the project would have more of something than its quota allows.
 func (q *call) over(quota, project string, used, more int) bool {
 	limit := q.quota(project, quota)
 	return limit >= 0 && used+more > limit
 }
 
-// start runs what a request starts, after d of the cloud's time: done, or failed when that was injected; nothing when it
-// is to get stuck.
-func (q *call) start(d func() (wait int64), done func(), failed func(message string)) {
+// start schedules the end of what a request starts: done, or failed when that was injected, or neither when it is to get
+// stuck.
+func (q *call) start(d time.Duration, done func(), failed func(message string)) {
 	action := q.action
 	if action.Stuck {
 		return
 	}
-	q.after(d(), func() {
+	q.after(d, func() {
 		if action.Fault != "" {
 			failed(action.Fault)
 			return

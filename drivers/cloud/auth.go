@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -75,7 +75,6 @@ type Factory struct {
 type entry struct {
 	mu      sync.Mutex
 	clients *Clients
-	used    time.Time
 }
 
 // maxIdleUsers bounds how many users' tokens are kept.
@@ -95,12 +94,8 @@ func NewFactoryWith(cfg Config, own gophercloud.AuthOptions) (*Factory, error) {
 }
 
 func transport(cfg Config) (http.RoundTripper, error) {
-	base, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return nil, errors.New("the default HTTP transport was replaced")
-	}
-	t := base.Clone()
-	t.MaxIdleConnsPerHost = 32
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		MaxIdleConns: 200, MaxIdleConnsPerHost: 32, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true}
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: cfg.Insecure} //nolint:gosec // the operator's word
 	if cfg.CAFile != "" {
 		pem, err := os.ReadFile(cfg.CAFile)
@@ -223,7 +218,7 @@ func (f *Factory) Token(token, projectID string, catalog []tokens.CatalogEntry) 
 	}
 	p.SetToken(token)
 	c := &tokens.ServiceCatalog{Entries: catalog}
-	p.EndpointLocator = func(eo gophercloud.EndpointOpts) (string, error) { return openstack.V3EndpointURL(c, eo) }
+	p.EndpointLocator = func(eo gophercloud.EndpointOpts) (string, error) { return openstack.V3EndpointURL(c, eo) } //nolint:staticcheck // the newer one asks each service for its versions: a call more per request
 	return f.clients(p, projectID), nil
 }
 

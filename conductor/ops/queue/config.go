@@ -20,7 +20,7 @@ type Config struct {
 	SSLCAFile   string        `opt:"ssl_ca_file" deprecated:"kombu_ssl_ca_certs" help:"CA certificates that the broker is verified with; empty: the system's. The broker is always verified"`
 	SSLCertFile string        `opt:"ssl_cert_file" deprecated:"kombu_ssl_certfile" help:"Client certificate. Read anew at every connection"`
 	SSLKeyFile  string        `opt:"ssl_key_file" deprecated:"kombu_ssl_keyfile" help:"Key of the client certificate"`
-	Heartbeat   time.Duration `opt:"heartbeat_timeout_threshold" default:"15" unit:"s" help:"Seconds after which a silent connection counts as broken. The broker may ask for less"`
+	Heartbeat   time.Duration `opt:"heartbeat_timeout_threshold" default:"15" unit:"s" help:"Seconds after which a silent connection counts as broken; 0 stands for 15, since it is never turned off. The broker may ask for less"`
 	RetryMin    time.Duration `opt:"rabbit_retry_interval" default:"1" unit:"s" help:"Seconds before RabbitMQ is tried again after all its hosts have failed; it doubles each time"`
 	RetryMax    time.Duration `opt:"rabbit_interval_max" default:"30" unit:"s" help:"Seconds between tries at the most"`
 

@@ -5,9 +5,46 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops/queue"
+	"github.com/jeroboam-cloud/jeroboam/internal/oslo"
 )
+
+func TestConfigIsReadFromFiles(t *testing.T) {
+	for _, tt := range []struct {
+		name, file string
+		want       queue.Config
+	}{
+		{
+			name: "defaults", file: "[oslo_messaging_rabbit]\n",
+			want: queue.Config{Heartbeat: 15 * time.Second, RetryMin: time.Second, RetryMax: 30 * time.Second},
+		},
+		{
+			name: "older names",
+			file: "[oslo_messaging_rabbit]\nrabbit_use_ssl = true\nkombu_ssl_ca_certs = /ca\nkombu_ssl_certfile = /cert\nkombu_ssl_keyfile = /key\nheartbeat_timeout_threshold = 60\n",
+			want: queue.Config{SSL: true, SSLCAFile: "/ca", SSLCertFile: "/cert", SSLKeyFile: "/key", Heartbeat: time.Minute, RetryMin: time.Second, RetryMax: 30 * time.Second},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "jeroboam.conf")
+			if err := os.WriteFile(path, []byte(tt.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var got queue.Config
+			var sources oslo.Sources
+			sources.AddFile(path)
+			if _, err := oslo.Load(sources, []oslo.Group{{Name: "oslo_messaging_rabbit", Target: &got}}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
 
 func TestDialRefusesWhatCanNeverWork(t *testing.T) {
 	junk := filepath.Join(t.TempDir(), "junk.pem")

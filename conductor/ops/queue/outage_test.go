@@ -167,7 +167,11 @@ func TestRabbitOutlivesItsBroker(t *testing.T) {
 	t.Run("short of memory", func(t *testing.T) {
 		broker.Ctl(t, "set_vm_memory_high_watermark", "0")
 		eventually(t, "publishing to be refused", func() bool {
+			began := time.Now()
 			err := q.Publish(t.Context(), message())
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("publish took %s: nobody told it that there will be no confirm", took)
+			}
 			return errors.Is(err, queue.ErrUnavailable) && strings.Contains(err.Error(), "takes no messages")
 		})
 		if err := q.Healthy(); err == nil || !strings.Contains(err.Error(), "takes no messages") {

@@ -328,3 +328,7 @@ func check(t *testing.T, err error) {
 func consoleHas(node *Node, text string) bool {
 	return slices.ContainsFunc(node.Console(), func(line string) bool { return strings.Contains(line, text) })
 }
+
+func errNoLine(node *Node) error {
+	return fmt.Errorf("it is %s, console:\n%s", node.State(), strings.Join(node.Console(), "\n"))
+}

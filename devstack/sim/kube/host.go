@@ -128,20 +128,22 @@ func (n *Node) request(ctx context.Context, address string, config *tls.Config, 
 
 // retry tries until it works or ctx is done. A bootstrap script without a loop gives up after the patience of kubeadm.
 func (n *Node) retry(ctx context.Context, what string, patience time.Duration, forever bool, try func(context.Context) error) error {
-	end := n.clock.Now().Add(patience)
+	var waited time.Duration // by its own count: a clock's time of day need not go at the pace of its Sleep
 	for attempt := 0; ; attempt++ {
 		err := try(ctx)
 		if err == nil || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
 		err = fmt.Errorf("%s: %w", what, err)
-		if !forever && n.clock.Now().After(end) {
+		if !forever && waited > patience {
 			return err
 		}
 		n.say(err.Error())
-		if err := n.clock.Sleep(ctx, retryInterval+n.jitter(attempt)); err != nil {
+		pause := retryInterval + n.jitter(attempt)
+		if err := n.clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
+		waited += pause
 	}
 }
 

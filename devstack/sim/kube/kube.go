@@ -43,9 +43,10 @@ type Fabric interface {
 	memory() *Clusters
 }
 
-// Clock is the cloud's time, which may run faster than the wall's. It should not lag behind the wall clock: the validity
-// of certificates is checked by both.
+// Clock is the cloud's time, which may run faster than the wall's.
 type Clock interface {
+	// Now is the time of day. It does not lag behind the wall clock, by which clients check certificates; it need not go at
+	// the pace of Sleep.
 	Now() time.Time
 	// Sleep returns ctx's error when that is done first.
 	Sleep(ctx context.Context, d time.Duration) error

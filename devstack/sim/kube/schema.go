@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	pathvalidation "k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -159,8 +160,22 @@ func (s *schema) normalize(k *kind, object *unstructured.Unstructured) (normal *
 	if err != nil && !runtime.IsStrictDecodingError(err) {
 		return nil, nil, err
 	}
+	if secret, ok := typed.(*corev1.Secret); ok {
+		mergeStringData(secret)
+	}
 	normal, convertErr := toUnstructured(typed, k)
 	return normal, err, convertErr
+}
+
+// mergeStringData does what the API server does with the part of a Secret that can only be written.
+func mergeStringData(secret *corev1.Secret) {
+	for name, value := range secret.StringData {
+		if secret.Data == nil {
+			secret.Data = map[string][]byte{}
+		}
+		secret.Data[name] = []byte(value)
+	}
+	secret.StringData = nil
 }
 
 func toUnstructured(typed runtime.Object, k *kind) (*unstructured.Unstructured, error) {

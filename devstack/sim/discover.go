@@ -1,0 +1,59 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// computeMaxMinor is the highest microversion of Nova that is answered to, that of its 2023.1 release.
+const computeMaxMinor = 95
+
+func version(minor int) string { return fmt.Sprintf("2.%d", minor) }
+
+// discover answers at the roots of a service with its versions, and everywhere else that nothing is there.
+func (c *Cloud) discover(w http.ResponseWriter, r *http.Request, s *service, root string) {
+	q := &call{Cloud: c, svc: s, r: r, header: http.Header{}, status: http.StatusOK}
+	base := strings.TrimSuffix(strings.ReplaceAll(s.prefix, "/{project_id}", ""), "/")
+	rel := strings.Trim(strings.TrimPrefix(r.URL.Path, root), "/")
+	last := base[strings.LastIndex(base, "/")+1:]
+	one := s.document(c.URL()+base, last)
+	var body any
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead, rel != "" && root+rel != base:
+		q.answer(w, nil, fail(http.StatusNotFound, "HTTPNotFound", "The resource could not be found."))
+		return
+	case rel != "" && (s.kind == "network" || s.kind == "image"):
+		q.answer(w, nil, fail(http.StatusNotFound, "HTTPNotFound", "The resource could not be found."))
+		return
+	case rel != "":
+		body = doc{"version": one}
+	case s.kind == "identity" || s.kind == "key-manager":
+		body = doc{"versions": doc{"values": []doc{one}}}
+		q.status = http.StatusMultipleChoices
+	default:
+		body = doc{"versions": []doc{one}}
+	}
+	raw, err := json.Marshal(body)
+	q.answer(w, raw, err)
+}
+
+// document describes the service's one version.
+func (s *service) document(url, id string) doc {
+	if s.kind == "placement" {
+		id = "v1.0"
+	}
+	out := doc{"id": id, "status": "CURRENT", "updated": "2023-01-01T00:00:00Z", "links": []doc{{"rel": "self", "href": url + "/"}}}
+	switch s.kind {
+	case "identity":
+		out["id"], out["status"] = "v3.14", "stable"
+	case "compute":
+		out["version"], out["min_version"] = version(computeMaxMinor), "2.1"
+	case "block-storage":
+		out["id"], out["version"], out["min_version"] = "v3.0", "3.70", "3.0"
+	case "placement":
+		out["max_version"], out["min_version"] = "1.39", "1.0"
+	}
+	return out
+}
