@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 const (
@@ -161,11 +162,15 @@ func read(paths []string) (map[string]check, error) {
 	return all, nil
 }
 
-// parseFile reads YAML, of which JSON is a part.
+// parseFile reads JSON or YAML. The third version of YAML's reader it must be: `rule: !` without quotes is null there and refused,
+// where others take it for "", which allows everybody.
 func parseFile(raw []byte) (map[string]check, error) {
 	var doc map[string]any
-	if err := yaml.UnmarshalStrict(raw, &doc); err != nil {
-		return nil, err
+	if json.Unmarshal(raw, &doc) != nil {
+		doc = nil
+		if err := yaml.Unmarshal(raw, &doc); err != nil {
+			return nil, err
+		}
 	}
 	var errs []error
 	rules := map[string]check{}

@@ -16,7 +16,7 @@ func (e *StatusError) Error() string {
 }
 
 var verbs = map[Kind]string{
-	NodeGroupCreate: "Creating a nodegroup in", NodeGroupResize: "Resizing", NodeGroupUpdate: "Updating a nodegroup of",
+	NodeGroupCreate: "Creating a nodegroup in", NodeGroupResize: "Resizing",
 	NodeGroupDelete: "Deleting a nodegroup of", ClusterDelete: "Deleting", ClusterCreate: "Creating",
 }
 

@@ -18,7 +18,6 @@ const (
 	ClusterDelete   Kind = "cluster.delete"
 	NodeGroupCreate Kind = "nodegroup.create"
 	NodeGroupResize Kind = "nodegroup.resize"
-	NodeGroupUpdate Kind = "nodegroup.update" // labels, taints, bounds
 	NodeGroupDelete Kind = "nodegroup.delete"
 )
 

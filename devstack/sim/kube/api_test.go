@@ -93,6 +93,7 @@ func TestApply(t *testing.T) {
 	if len(next.GetLabels()) != 0 {
 		t.Errorf("labels %v", next.GetLabels())
 	}
+	check(t, deployments.Delete(t.Context(), "ccm", metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr(first.GetUID())}}))
 	wrong := deployment("ccm:3", 1)
 	check(t, unstructured.SetNestedField(wrong.Object, "x", "spec", "noSuchField"))
 	if _, err := apply("jeroboam", true, wrong); err == nil || !strings.Contains(err.Error(), "noSuchField") {
@@ -248,9 +249,8 @@ func TestWatch(t *testing.T) {
 			t.Fatalf("event %d is %v, not %s", i, event, want)
 		}
 	}
-	yes := true
 	streamed, err := c.client("system:masters").CoreV1().Nodes().Watch(t.Context(), metav1.ListOptions{
-		SendInitialEvents: &yes, AllowWatchBookmarks: true, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
+		SendInitialEvents: ptr(true), AllowWatchBookmarks: true, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
 	})
 	check(t, err)
 	defer streamed.Stop()
@@ -281,10 +281,9 @@ func TestDrain(t *testing.T) {
 		_, err := pods.Create(t.Context(), newPod(fmt.Sprintf("db-%d", i), "demo-node-0"), metav1.CreateOptions{})
 		check(t, err)
 	}
-	two := intstr.FromInt32(2)
 	budget, err := client.PolicyV1().PodDisruptionBudgets("default").Create(t.Context(), &policyv1.PodDisruptionBudget{
 		ObjectMeta: metav1.ObjectMeta{Name: "db"},
-		Spec:       policyv1.PodDisruptionBudgetSpec{MinAvailable: &two, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "db"}}},
+		Spec:       policyv1.PodDisruptionBudgetSpec{MinAvailable: ptr(intstr.FromInt32(2)), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "db"}}},
 	}, metav1.CreateOptions{})
 	check(t, err)
 	evict := func(name string) error {
@@ -299,8 +298,7 @@ func TestDrain(t *testing.T) {
 	if len(on.Items) != 2 {
 		t.Errorf("%d pods on the node", len(on.Items))
 	}
-	none := intstr.FromString("0%")
-	budget.Spec.MinAvailable = &none
+	budget.Spec.MinAvailable = ptr(intstr.FromString("0%"))
 	_, err = client.PolicyV1().PodDisruptionBudgets("default").Update(t.Context(), budget, metav1.UpdateOptions{})
 	check(t, err)
 	check(t, evict("db-1"))
@@ -345,6 +343,7 @@ func TestAccess(t *testing.T) {
 		{"nobody asks what there is", nobody, "/apis", 403},
 		{"nobody reads cluster-info", nobody, "/api/v1/namespaces/kube-public/configmaps/cluster-info", 200},
 		{"nobody asks for the version", nobody, "/version", 200},
+		{"kubectl asks how to apply", c.config("x"), "/openapi/v3/apis/apps/v1", 200},
 		{"nobody asks for health", nobody, "/readyz?verbose", 200},
 		{"no such path", c.config("system:masters"), "/apis/nothing.example/v1/things", 404},
 	} {
@@ -392,3 +391,5 @@ func get(t *testing.T, config *rest.Config, path, accept string) (status int, bo
 	check(t, err)
 	return response.StatusCode, string(content)
 }
+
+func ptr[T any](value T) *T { return &value }

@@ -141,12 +141,20 @@ func decodeDeleteOptions(r *http.Request) (*metav1.DeleteOptions, error) {
 	if len(body) == 0 {
 		return options, nil
 	}
-	info, ok := runtime.SerializerInfoForMediaType(scheme.Codecs.SupportedMediaTypes(), media)
-	if !ok {
+	// clients name its kind in whatever version they are at
+	switch media {
+	case runtime.ContentTypeJSON, runtime.ContentTypeYAML:
+		err = yaml.Unmarshal(body, options)
+	case runtime.ContentTypeProtobuf:
+		info, _ := runtime.SerializerInfoForMediaType(scheme.Codecs.SupportedMediaTypes(), media)
+		var envelope runtime.Unknown
+		if _, _, err = info.Serializer.Decode(body, nil, &envelope); err == nil {
+			err = options.Unmarshal(envelope.Raw)
+		}
+	default:
 		return nil, errMediaType(media)
 	}
-	gvk := metav1.SchemeGroupVersion.WithKind("DeleteOptions")
-	if _, _, err := info.Serializer.Decode(body, &gvk, options); err != nil {
+	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	return options, nil

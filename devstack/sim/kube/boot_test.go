@@ -64,7 +64,9 @@ func TestMembers(t *testing.T) {
 	client := c.client("system:masters")
 
 	c.nodes["demo-master-0"].Stop()
-	await(t, func() error { return nodeCondition(client.CoreV1().Nodes().Get(t.Context(), "demo-master-0", metav1.GetOptions{})) })
+	await(t, func() error {
+		return nodeCondition(client.CoreV1().Nodes().Get(t.Context(), "demo-master-0", metav1.GetOptions{}))
+	})
 	_, err := client.CoreV1().Namespaces().Create(t.Context(), newNamespace("still"), metav1.CreateOptions{})
 	check(t, err)
 

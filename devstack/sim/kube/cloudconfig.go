@@ -48,15 +48,12 @@ type writeFile struct {
 }
 
 // command is an entry of runcmd: a line for the shell, or a list of arguments.
-type command struct {
-	args  []string
-	shell bool
-}
+type command struct{ args []string }
 
 func (c *command) UnmarshalJSON(data []byte) error {
 	var line string
 	if json.Unmarshal(data, &line) == nil {
-		*c = command{args: strings.Fields(line), shell: true}
+		*c = command{args: strings.Fields(line)}
 		return nil
 	}
 	var args []string
@@ -226,10 +223,11 @@ var (
 	loop           = regexp.MustCompile(`(?m)^[^#\n]*?\b(until|while)\b`)
 )
 
-// findBootstrap finds the one kubeadm command among what runcmd runs: in its lines, and in the scripts of write_files
-// that these name.
+// findBootstrap finds the kubeadm command among what runcmd runs: in its lines, and in the scripts of write_files that
+// these name. A script may have it more than once, for one branch and another.
 func findBootstrap(commands []command, disk fileSystem) (bootstrap, error) {
-	var found []bootstrap
+	found := bootstrap{}
+	mentioned := false
 	for i, c := range commands {
 		if len(c.args) == 0 {
 			return bootstrap{}, fmt.Errorf("runcmd entry %d is empty", i+1)
@@ -238,21 +236,27 @@ func findBootstrap(commands []command, disk fileSystem) (bootstrap, error) {
 		if err != nil {
 			return bootstrap{}, fmt.Errorf("runcmd entry %d: %w", i+1, err)
 		}
+		text = strings.ReplaceAll(text, "\\\n", " ") // the shell's continued lines
 		for _, match := range kubeadmCommand.FindAllStringSubmatch(text, -1) {
+			mentioned = true
 			flag := configFlag.FindStringSubmatch(match[2])
 			if flag == nil {
-				return bootstrap{}, fmt.Errorf("runcmd entry %d: kubeadm %s without --config", i+1, match[1])
+				continue // a message, or a failure: there is no default configuration that would do
 			}
-			found = append(found, bootstrap{verb: match[1], config: flag[1], retries: loop.MatchString(text)})
+			this := bootstrap{verb: match[1], config: flag[1], retries: loop.MatchString(text)}
+			if found.verb != "" && found != this {
+				return bootstrap{}, errors.New("different commands of kubeadm are run")
+			}
+			found = this
 		}
 	}
-	switch len(found) {
-	case 0:
-		return bootstrap{}, errors.New("no command runs kubeadm init or kubeadm join")
-	case 1:
-		return found[0], nil
+	switch {
+	case found.verb != "":
+		return found, nil
+	case mentioned:
+		return bootstrap{}, errors.New("kubeadm is run without --config")
 	default:
-		return bootstrap{}, fmt.Errorf("%d commands run kubeadm", len(found))
+		return bootstrap{}, errors.New("no command runs kubeadm init or kubeadm join")
 	}
 }
 

@@ -21,10 +21,11 @@ type cluster struct {
 	store       *store
 	schema      *schema
 
-	wg       sync.WaitGroup // of the controllers
-	mu       sync.Mutex
-	members  map[string]bool     // of etcd by host: whether it is on
-	kubelets map[string]*kubelet // by node
+	mu sync.Mutex
+	// controllers is another one each time that the first member goes on, so that nobody adds to one that is waited for
+	controllers *sync.WaitGroup
+	members     map[string]bool     // of etcd by host: whether it is on
+	kubelets    map[string]*kubelet // by node
 }
 
 type kubelet struct {
@@ -72,6 +73,7 @@ func (c *cluster) memberUp(hostID string) {
 	if c.on() > 1 {
 		return
 	}
+	c.controllers = &sync.WaitGroup{}
 	for name, k := range c.kubelets {
 		if !k.on {
 			c.awaitSilence(name, k)
@@ -83,7 +85,7 @@ func (c *cluster) memberUp(hostID string) {
 func (c *cluster) memberDown(hostID string) {
 	c.mu.Lock()
 	c.members[hostID] = false
-	last := c.on() == 0
+	last, controllers := c.on() == 0, c.controllers
 	if last {
 		for _, k := range c.kubelets {
 			k.stopWaiting()
@@ -91,7 +93,7 @@ func (c *cluster) memberDown(hostID string) {
 	}
 	c.mu.Unlock()
 	if last {
-		c.wg.Wait()
+		controllers.Wait()
 	}
 }
 
@@ -126,7 +128,7 @@ func (c *cluster) awaitSilence(name string, k *kubelet) {
 	k.stopWaiting()
 	k.forget = cancel
 	wait := k.since.Add(nodeGracePeriod).Sub(c.clock.Now())
-	c.wg.Go(func() {
+	c.controllers.Go(func() {
 		for c.clock.Sleep(ctx, max(wait, 0)) == nil {
 			if c.available() == nil {
 				c.markSilent(ctx, name)

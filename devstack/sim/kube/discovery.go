@@ -11,6 +11,8 @@ import (
 func (s *server) discover(path string) any {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	switch {
+	case strings.HasPrefix(path, openAPIPath):
+		return s.describe(path)
 	case len(parts) == 1 && parts[0] == "api":
 		return metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"}}
 	case len(parts) == 1 && parts[0] == "apis":

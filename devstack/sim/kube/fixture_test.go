@@ -287,7 +287,9 @@ func (c *cloud) config(groups ...string) *rest.Config {
 		Host:            "https://10.0.0.5:6443",
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.pki.files["ca.crt"], CertData: cert, KeyData: key},
 		QPS:             1000, Burst: 1000, Timeout: 20 * time.Second, UserAgent: "tests/1",
-		Dial: func(ctx context.Context, _, address string) (net.Conn, error) { return c.fabric.Dial(ctx, "outside", address) },
+		Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return c.fabric.Dial(ctx, "outside", address)
+		},
 	}
 }
 

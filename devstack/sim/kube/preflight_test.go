@@ -30,6 +30,7 @@ func TestGoodUserData(t *testing.T) {
 			return host
 		}()},
 		{"kubeadm in runcmd itself", replaced(c.worker(0), "- [/usr/local/sbin/jeroboam-bootstrap]", "- kubeadm join --config=/etc/kubernetes/kubeadm.yaml")},
+		{"script of two branches", replaced(c.worker(0), packed(t, joinScript), packed(t, joinScript+"say kubeadm join begins\nkubeadm join \\\n  --config /etc/kubernetes/kubeadm.yaml\n"))},
 		{"dual stack", replaced(c.master(0), "podSubnet: 10.100.0.0/16", "podSubnet: 10.100.0.0/16,fd00:1::/56", "serviceSubnet: 10.254.0.0/16", "serviceSubnet: 10.254.0.0/16,fd00:2::/112")},
 	}
 	for _, test := range tests {
@@ -90,6 +91,7 @@ func TestBadUserData(t *testing.T) {
 		{"script is not executable", replaced(worker, `"0700"`, `"0600"`), "permission denied"},
 		{"script without interpreter", replaced(worker, packed(t, joinScript), packed(t, "kubeadm join --config /etc/kubernetes/kubeadm.yaml")), "exec format error"},
 		{"script without configuration", replaced(worker, packed(t, joinScript), packed(t, "#!/bin/sh\nkubeadm join\n")), "without --config"},
+		{"script of both", replaced(worker, packed(t, joinScript), packed(t, joinScript+"kubeadm init --config /etc/kubernetes/kubeadm.yaml")), "different commands"},
 		{"script of an init", replaced(worker, packed(t, joinScript), packed(t, initScript)), "kubeadm init: the configuration has a JoinConfiguration"},
 		{"script of a join", replaced(master, packed(t, initScript), packed(t, joinScript)), "kubeadm join: the configuration has an InitConfiguration"},
 		{"configuration is missing", replaced(worker, "path: /etc/kubernetes/kubeadm.yaml", "path: /etc/kubernetes/other.yaml"), "unable to read config"},

@@ -1,0 +1,238 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+	"github.com/jeroboam-cloud/jeroboam/tests/rig"
+)
+
+const (
+	// full asks for every crash point; without it a sample is taken, another one each time.
+	full     = "JEROBOAM_TEST_FULL"
+	sampled  = 8 // points per fault and operation
+	poll     = 20 * time.Millisecond
+	patience = 2 * time.Minute // for an operation that takes about a second
+)
+
+// world is a rig with one shape of cluster.
+type world struct {
+	*rig.Rig
+	recipe *rig.Recipe
+	path   string // of the database
+	lives  int    // victims so far
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	path := t.TempDir() + "/world.sqlite"
+	r := rig.New(t, rig.Options{Connection: "sqlite:///" + path, Haste: 20})
+	return &world{Rig: r, recipe: r.Resolve(t, rig.Shape{Name: "crash", Masters: 1, Workers: 1, LoadBalancer: true}), path: path}
+}
+
+// victim is a conductor with a cutter around it.
+type victim struct {
+	*cutter
+	conductor *conductor.Conductor
+	ctx       context.Context //nolint:containedctx // the life of the process that it stands for
+}
+
+// victim makes a conductor that f strikes at its n-th write.
+func (w *world) victim(t *testing.T, f fault, n int) *victim {
+	t.Helper()
+	ctx, kill := context.WithCancel(context.Background())
+	t.Cleanup(kill)
+	w.lives++
+	c := &cutter{fault: f, at: n, kill: kill}
+	dir, file := w.path[:strings.LastIndex(w.path, "/")], w.path[strings.LastIndex(w.path, "/"):]
+	path := dir + strings.Repeat("/.", w.lives) + file
+	hooks.watch(path, c)
+	store := rig.Open(t, "sqlite:///"+path)
+	return &victim{cutter: c, ctx: ctx, conductor: w.Conductor(t, rig.ConductorOptions{Owner: fmt.Sprintf("victim-%d", w.lives), Store: store, Proxy: c.proxy(t), Poll: poll})}
+}
+
+// run lets the victim work until it is dead or the operation ended.
+func (w *world) run(t *testing.T, v *victim, op *db.Operation) {
+	t.Helper()
+	testenv.Eventually(t, patience, "the end of the operation or of the conductor", func() bool {
+		_ = v.conductor.ProcessOne(v.ctx, op.UUID) // a database that fails is what this is about
+		return v.isDead() || w.Ended(t, op)
+	})
+}
+
+// finish lets a healthy conductor bring the operation to its end, and fails the test when that is not a good one.
+func (w *world) finish(t *testing.T, op *db.Operation) {
+	t.Helper()
+	heir := w.Conductor(t, rig.ConductorOptions{Owner: "heir", Poll: poll})
+	testenv.Eventually(t, patience, "the end of the operation", func() bool {
+		if w.Ended(t, op) {
+			return true
+		}
+		w.Expire(t, op)
+		if err := heir.ProcessOne(context.Background(), op.UUID); err != nil {
+			t.Fatal(err)
+		}
+		return false
+	})
+	if o, err := w.Store.Operation(context.Background(), op.UUID); err != nil || o.Status != db.OpComplete {
+		t.Fatalf("the operation ended as %q: %s (%v)", o.Status, o.Fault, err)
+	}
+}
+
+// census counts what there is in the cloud by kind, and fails the test when two objects of a kind have one name.
+func (w *world) census(t *testing.T) map[string]int {
+	t.Helper()
+	count := map[string]int{}
+	for kind, l := range w.Left() {
+		count[kind] = len(l)
+		names := map[string]bool{}
+		for _, x := range l {
+			if _, name, ok := strings.Cut(x, " "); ok && names[name] {
+				t.Errorf("there are two %s called %s", kind, name)
+			} else if ok {
+				names[name] = true
+			}
+		}
+	}
+	return count
+}
+
+// whole fails the test unless the cluster stands as one made without faults does.
+func (w *world) whole(t *testing.T, op *db.Operation, want map[string]int) {
+	t.Helper()
+	v, err := w.Store.Cluster(context.Background(), op.ClusterUUID, "")
+	if err != nil || v.Status != ops.CreateComplete {
+		t.Fatalf("the cluster is %s, want %s (%v)", v.Status, ops.CreateComplete, err)
+	}
+	if diff := cmp.Diff(want, w.census(t)); diff != "" {
+		t.Errorf("what a cluster has in the cloud (-) and what this one has (+):\n%s", diff)
+	}
+}
+
+// nothing fails the test unless cloud and database are as before the cluster.
+func (w *world) nothing(t *testing.T, op *db.Operation) {
+	t.Helper()
+	if left := w.Left(); len(left) > 0 {
+		t.Errorf("left in the cloud: %v", left)
+	}
+	if _, err := w.Store.Cluster(context.Background(), op.ClusterUUID, ""); err != db.ErrNotFound { //nolint:errorlint // it is that very error
+		t.Errorf("the cluster's row is still there: %v", err)
+	}
+	if l, err := w.Store.Resources(context.Background(), op.ClusterUUID); err != nil || len(l) > 0 {
+		t.Errorf("left in the ledger: %d rows, %v", len(l), err)
+	}
+}
+
+// baseline makes and deletes one cluster in peace and gives the writes of both and what the cluster had.
+func baseline(t *testing.T) (create, remove []string, has map[string]int) {
+	t.Helper()
+	w := newWorld(t)
+	op := w.Create(t, w.recipe)
+	v := w.victim(t, never, 0)
+	w.run(t, v, op)
+	has, create = w.census(t), slices.Clone(v.trace)
+	w.whole(t, op, has)
+	if has["server"] != 2 || has["load_balancer"] != 1 || has["network"] != 1 {
+		t.Fatalf("a cluster of two hosts behind a load balancer has %v in the cloud", has)
+	}
+	op = w.Delete(t, op.ClusterUUID)
+	v = w.victim(t, never, 0)
+	w.run(t, v, op)
+	w.nothing(t, op)
+	return create, slices.Clone(v.trace), has
+}
+
+// points are the writes that a fault strikes: all of them or a sample.
+func points(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i + 1
+	}
+	if os.Getenv(full) == "1" || n <= sampled {
+		return all
+	}
+	rand.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	slices.Sort(all[:sampled])
+	return all[:sampled]
+}
+
+// TestCrashPoints strikes one write of a create or of a delete; another conductor goes on.
+func TestCrashPoints(t *testing.T) {
+	create, remove, has := baseline(t)
+	t.Logf("a create has %d writes, a delete %d", len(create), len(remove))
+	for _, f := range []fault{diesBefore, diesAfter, refused, lost} {
+		t.Run(string(f), func(t *testing.T) {
+			w := newWorld(t)
+			for _, n := range points(len(create)) {
+				w.strike(t, f, n, 0, has)
+			}
+			for _, n := range points(len(remove)) {
+				w.strike(t, f, 0, n, has)
+			}
+		})
+	}
+}
+
+// strike makes and deletes a cluster with a fault at one write of either; 0 is none.
+func (w *world) strike(t *testing.T, f fault, create, remove int, has map[string]int) {
+	t.Helper()
+	op := w.Create(t, w.recipe)
+	if v := w.victim(t, f, create); create > 0 {
+		w.run(t, v, op)
+		t.Logf("create, write %d %s: %s", create, f, v.struck())
+	}
+	w.finish(t, op)
+	w.whole(t, op, has)
+	op = w.Delete(t, op.ClusterUUID)
+	if v := w.victim(t, f, remove); remove > 0 {
+		w.run(t, v, op)
+		t.Logf("delete, write %d %s: %s", remove, f, v.struck())
+	}
+	w.finish(t, op)
+	w.nothing(t, op)
+	if t.Failed() {
+		t.Fatalf("after %s at write %d of the create or %d of the delete", f, create, remove)
+	}
+}
+
+// TestAConductorThatDiesAtEveryWrite lets each conductor do one new thing only: claim, read, write once, and die.
+func TestAConductorThatDiesAtEveryWrite(t *testing.T) {
+	_, _, has := baseline(t)
+	w := newWorld(t)
+	op := w.Create(t, w.recipe)
+	created := w.dieAgainAndAgain(t, op)
+	w.finish(t, op)
+	w.whole(t, op, has)
+	op = w.Delete(t, op.ClusterUUID)
+	deleted := w.dieAgainAndAgain(t, op)
+	w.finish(t, op)
+	w.nothing(t, op)
+	t.Logf("%d conductors died while it was created, %d while it was deleted", created, deleted)
+}
+
+// dieAgainAndAgain gives an operation to one victim after the other. The first writes of each are its claim and the reading
+// of the rows under the fence; it dies at the second one after those.
+func (w *world) dieAgainAndAgain(t *testing.T, op *db.Operation) (deaths int) {
+	t.Helper()
+	const beforeWork, most = 2, 1000
+	for ; !w.Ended(t, op); deaths++ {
+		if deaths == most {
+			t.Fatalf("%d conductors died and the operation has not ended", most)
+		}
+		w.Expire(t, op)
+		w.run(t, w.victim(t, diesBefore, beforeWork+2), op)
+	}
+	return deaths
+}

@@ -1,0 +1,155 @@
+package chaos
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"modernc.org/sqlite"
+)
+
+// fault is what becomes of a conductor's n-th write.
+type fault string
+
+const (
+	// The process ends right before or right after the write.
+	diesBefore fault = "dies before"
+	diesAfter  fault = "dies after"
+	// The process lives on: the write failed, or took effect in the cloud while its answer was lost.
+	refused fault = "refused"
+	lost    fault = "answer lost"
+	// never is of a conductor that is left in peace; its writes are counted.
+	never fault = "never"
+)
+
+// cutter stands between a conductor and the rest of the world: it counts the writes that go through, requests to the cloud
+// and commits of the database in one sequence, and strikes at one of them.
+type cutter struct {
+	fault fault
+	at    int
+	kill  context.CancelFunc
+
+	mu    sync.Mutex
+	trace []string // the writes so far
+	dead  bool
+}
+
+type verdict int
+
+const (
+	pass verdict = iota
+	refuse
+	lose
+)
+
+// write is asked before each write.
+func (c *cutter) write(what string, cloud bool) verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
+		return refuse
+	}
+	c.trace = append(c.trace, what)
+	if len(c.trace) != c.at || c.fault == never {
+		return pass
+	}
+	if c.fault == diesBefore || c.fault == diesAfter {
+		c.dead = true
+		c.kill()
+	}
+	switch {
+	case c.fault == diesBefore, c.fault == refused:
+		return refuse
+	case cloud: // what a commit did to the rows is there, whoever hears of it
+		return lose
+	}
+	return pass
+}
+
+// struck tells what the fault met; "" when the conductor made fewer writes than that.
+func (c *cutter) struck() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.trace) < c.at || c.at == 0 {
+		return ""
+	}
+	return c.trace[c.at-1]
+}
+
+func (c *cutter) isDead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead
+}
+
+// ServeHTTP is the proxy that the conductor's requests to the cloud go through.
+func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := pass
+	if writes := r.Method != http.MethodGet && r.Method != http.MethodHead && !strings.HasSuffix(r.URL.Path, "/auth/tokens"); writes {
+		v = c.write(r.Method+" "+r.URL.Path, true)
+	} else if c.isDead() {
+		v = refuse
+	}
+	// What was sent is carried out, also when the sender is gone meanwhile.
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	forward := &httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}}
+	switch v {
+	case lose:
+		forward.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler) // cuts the connection
+	case refuse:
+		panic(http.ErrAbortHandler)
+	default:
+		forward.ServeHTTP(w, r)
+	}
+}
+
+// commit is asked by SQLite before each commit; other than 0 makes it a rollback.
+func (c *cutter) commit() int32 {
+	if c.write("COMMIT", false) == refuse {
+		return 1
+	}
+	return 0
+}
+
+// proxy serves the cutter until the test ends.
+func (c *cutter) proxy(t *testing.T) *url.URL {
+	t.Helper()
+	s := httptest.NewServer(c)
+	t.Cleanup(s.Close)
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// commits finds the cutter of a database connection: SQLite's hooks are the process's, so each victim opens the file under
+// a spelling of its path that only it uses.
+type commits struct{ byPath sync.Map }
+
+func (c *commits) watch(path string, k *cutter) { c.byPath.Store(path, k) }
+
+func (c *commits) hook(conn sqlite.ExecQuerierContext, dsn string) error {
+	path, _, _ := strings.Cut(strings.TrimPrefix(dsn, "file:"), "?")
+	k, ok := c.byPath.Load(path)
+	hooks, can := conn.(sqlite.HookRegisterer)
+	if ok && can {
+		hooks.RegisterCommitHook(k.(*cutter).commit) //nolint:forcetypeassert // nothing else is stored
+	}
+	return nil
+}
+
+// hooks is set once, before any test runs.
+var hooks = &commits{}
+
+func TestMain(m *testing.M) {
+	sqlite.RegisterConnectionHook(hooks.hook)
+	os.Exit(m.Run())
+}

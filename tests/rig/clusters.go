@@ -1,0 +1,128 @@
+package rig
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers/vm"
+)
+
+// The simulator's image and flavour that clusters are made of.
+const (
+	ImageName = "ubuntu-24.04-kube-v1.37.2"
+	Version   = "v1.37.2"
+	Flavor    = "m1.medium"
+)
+
+// Shape of a cluster.
+type Shape struct {
+	Name             string
+	Masters, Workers int
+	LoadBalancer     bool
+}
+
+// Recipe is a request of that shape resolved once: any number of clusters can be made of it.
+type Recipe struct {
+	shape   Shape
+	cluster ops.ClusterSpec
+	group   ops.GroupSpec
+}
+
+// Resolve looks up what clusters of the shape are made of.
+func (r *Rig) Resolve(t testing.TB, shape Shape) *Recipe {
+	t.Helper()
+	ctx := t.Context()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	glance, err := r.caller.Image()
+	check(err)
+	images, err := glance.Images(ctx, ImageName)
+	check(err)
+	nova, err := r.caller.Compute()
+	check(err)
+	flavors, err := nova.Flavors(ctx)
+	check(err)
+	neutron, err := r.caller.Network()
+	check(err)
+	public, err := neutron.Networks(ctx, "public")
+	check(err)
+	if len(images) != 1 || len(public) != 1 {
+		t.Fatalf("the simulator has %d images and %d external networks of the expected names", len(images), len(public))
+	}
+	group := ops.GroupSpec{ImageID: images[0].ID, Distro: images[0].Properties["os_distro"], KubeVersion: Version}
+	for _, f := range flavors {
+		if f.Name == Flavor {
+			group.FlavorID = f.ID
+		}
+	}
+	return &Recipe{shape: shape, group: group, cluster: ops.ClusterSpec{KubernetesVersion: Version, Distro: group.Distro, ExternalNetworkID: public[0].ID,
+		SubnetCIDR: "10.0.0.0/24", DNSNameservers: []string{"8.8.8.8"}, PodCIDR: "10.100.0.0/16", ServiceCIDR: "10.254.0.0/16", DNSDomain: "cluster.local",
+		NetworkDriver: "calico", APIPort: 6443, APIFloatingIP: true, ServerGroupPolicy: "soft-anti-affinity"}}
+}
+
+// Create stores a cluster and the operation that makes it.
+func (r *Rig) Create(t testing.TB, recipe *Recipe) *db.Operation {
+	t.Helper()
+	raw := func(v any) db.RawJSON {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	s, flavor, now := recipe.shape, Flavor, time.Now()
+	c := &db.Cluster{UUID: uuid.NewString(), ProjectID: r.caller.ProjectID, UserID: "somebody", Name: s.Name, StackID: ops.Label(s.Name, 20) + "-" + ops.Suffix(rand.Reader),
+		FlavorID: &flavor, MasterFlavorID: &flavor, FloatingIPEnabled: true, MasterLBEnabled: s.LoadBalancer, Status: ops.CreateInProgress, CreatedAt: now, Spec: raw(recipe.cluster)}
+	var groups []*db.NodeGroup
+	for _, g := range []struct {
+		name, role string
+		count      int
+	}{{"default-master", db.RoleMaster, s.Masters}, {"default-worker", db.RoleWorker, s.Workers}} {
+		groups = append(groups, &db.NodeGroup{UUID: uuid.NewString(), ClusterUUID: c.UUID, ProjectID: c.ProjectID, Name: g.name, Role: g.role, IsDefault: true, Driver: vm.Name,
+			FlavorID: flavor, ImageID: ImageName, NodeCount: g.count, Status: ops.CreateInProgress, CreatedAt: now, Spec: raw(recipe.group)})
+	}
+	op, err := ops.New(uuid.NewString(), ops.ClusterCreate, c, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Store.CreateCluster(context.Background(), c, groups, op, 1000); err != nil {
+		t.Fatal(err)
+	}
+	return op
+}
+
+// Delete stores the operation that takes a cluster away.
+func (r *Rig) Delete(t testing.TB, clusterUUID string) *db.Operation {
+	t.Helper()
+	var op *db.Operation
+	err := r.Store.ChangeCluster(context.Background(), clusterUUID, func(s *db.Snapshot) error {
+		var err error
+		op, err = ops.New(uuid.NewString(), ops.ClusterDelete, s.Cluster, nil, nil)
+		s.Operations = append(s.Operations, op)
+		s.Cluster.Status = ops.DeleteInProgress
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return op
+}
+
+// Expire lets the lease of an operation run out at once, as if its owner had been silent for long enough.
+func (r *Rig) Expire(t testing.TB, op *db.Operation) {
+	t.Helper()
+	if err := r.Store.Exec(context.Background(), "UPDATE operation SET lease_expires_at = 0, wake_at = 0 WHERE uuid = '"+op.UUID+"'"); err != nil {
+		t.Fatal(err)
+	}
+}
