@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -116,18 +115,6 @@ func (c *cutter) commit() int32 {
 		return 1
 	}
 	return 0
-}
-
-// proxy serves the cutter until the test ends.
-func (c *cutter) proxy(t *testing.T) *url.URL {
-	t.Helper()
-	s := httptest.NewServer(c)
-	t.Cleanup(s.Close)
-	u, err := url.Parse(s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
 }
 
 // commits finds the cutter of a database connection: SQLite's hooks are the process's, so each victim opens the file under
