@@ -66,7 +66,8 @@ type User struct {
 type Factory struct {
 	cfg       Config
 	own       gophercloud.AuthOptions
-	transport http.RoundTripper
+	base      *http.Transport
+	transport http.RoundTripper // base, or what wraps it
 
 	mu    sync.Mutex
 	users map[User]*entry
@@ -90,10 +91,10 @@ func NewFactoryWith(cfg Config, own gophercloud.AuthOptions) (*Factory, error) {
 		return nil, err
 	}
 	own.AllowReauth = true
-	return &Factory{cfg: cfg, own: own, transport: t, users: map[User]*entry{}}, nil
+	return &Factory{cfg: cfg, own: own, base: t, transport: t, users: map[User]*entry{}}, nil
 }
 
-func transport(cfg Config) (http.RoundTripper, error) {
+func transport(cfg Config) (*http.Transport, error) {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		MaxIdleConns: 200, MaxIdleConnsPerHost: 32, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true}
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: cfg.Insecure} //nolint:gosec // the operator's word
@@ -117,11 +118,15 @@ func transport(cfg Config) (http.RoundTripper, error) {
 	return t, nil
 }
 
+// Wrap puts something between all clients and the cloud: tracing, or a test that loses answers. It is called before the
+// first client is made.
+func (f *Factory) Wrap(wrap func(http.RoundTripper) http.RoundTripper) {
+	f.transport = wrap(f.transport)
+}
+
 // Close drops idle connections.
 func (f *Factory) Close() {
-	if t, ok := f.transport.(*http.Transport); ok {
-		t.CloseIdleConnections()
-	}
+	f.base.CloseIdleConnections()
 }
 
 func (f *Factory) provider() (*gophercloud.ProviderClient, error) {

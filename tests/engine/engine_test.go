@@ -279,3 +279,15 @@ func TestLifeOfACluster(t *testing.T) {
 		})
 	}
 }
+
+// hurry lets a conductor's clock run faster, from now on.
+func hurry(t *testing.T, c *conductor.Conductor, factor int) {
+	t.Helper()
+	e, ok := c.Executor.(*cluster.Executor)
+	if !ok {
+		t.Fatal("the conductor has another executor")
+	}
+	start := time.Now()
+	e.Now = func() time.Time { return start.Add(time.Since(start) * time.Duration(factor)) }
+	e.Runner.Clock = e.Now
+}

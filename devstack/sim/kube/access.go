@@ -54,7 +54,7 @@ func (s *server) authenticate(r *http.Request) (user, error) {
 func (s *server) authorize(who user, q *query) error {
 	if who.name == anonymous && !q.isClusterInfo() || q.writes() && !s.isAdmin(who) {
 		resource := apierrorsResource(q)
-		return apierrors.NewForbidden(resource, q.name, fmt.Errorf("User %q cannot %s resource %q in API group %q",
+		return apierrors.NewForbidden(resource, q.name, fmt.Errorf("user %q cannot %s resource %q in API group %q",
 			who.name, q.verb, resource.Resource, resource.Group))
 	}
 	return nil

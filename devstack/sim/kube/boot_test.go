@@ -87,6 +87,10 @@ func TestMembers(t *testing.T) {
 	c.awaitState(StateReady, "demo-master-0", "demo-master-2")
 	_, err = client.CoreV1().Namespaces().Get(t.Context(), "still", metav1.GetOptions{})
 	check(t, err)
+	// that this one is silent was not noticed before the others came back
+	await(t, func() error {
+		return nodeCondition(client.CoreV1().Nodes().Get(t.Context(), "demo-master-1", metav1.GetOptions{}))
+	})
 }
 
 // nodeCondition is an error as long as a node is not Unknown.

@@ -163,8 +163,8 @@ func (c *cluster) admit(request joinRequest) error {
 	if c.config.ControlPlaneEndpoint == "" {
 		return errors.New("unable to add a new control plane instance to a cluster that doesn't have a stable controlPlaneEndpoint address")
 	}
-	for name, print := range c.authorities.fingerprints {
-		if request.Fingerprints[name] != print {
+	for name, ours := range c.authorities.fingerprints {
+		if request.Fingerprints[name] != ours {
 			return fmt.Errorf("/etc/kubernetes/pki/%s of this host is not that of the cluster", name)
 		}
 	}

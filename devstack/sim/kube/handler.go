@@ -87,7 +87,7 @@ func (s *server) api(w http.ResponseWriter, r *http.Request) {
 	}
 	if answer := s.discover(r.URL.Path); answer != nil && r.Method == http.MethodGet {
 		if who.name == anonymous {
-			writeError(w, apierrors.NewForbidden(apischema.GroupResource{}, "", fmt.Errorf("User %q cannot get path %q", who.name, r.URL.Path)))
+			writeError(w, apierrors.NewForbidden(apischema.GroupResource{}, "", fmt.Errorf("user %q cannot get path %q", who.name, r.URL.Path)))
 			return
 		}
 		writeJSON(w, http.StatusOK, answer)

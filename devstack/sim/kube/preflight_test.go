@@ -187,7 +187,7 @@ func TestNoLoop(t *testing.T) {
 	c.awaitState(StateFailed, "demo-node-0")
 }
 
-// TestUnreachableEndpoint has a cluster whose endpoint is not in its certificate's names, or leads nowhere.
+// TestUnreachableEndpoint has a cluster whose endpoint leads nowhere at first.
 func TestUnreachableEndpoint(t *testing.T) {
 	c := newCloud(t)
 	c.fabric.addresses["api.demo.test"] = nil

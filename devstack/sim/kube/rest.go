@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -170,11 +171,11 @@ func (s *server) store(t *transaction, w http.ResponseWriter, q *query, before, 
 func checkPreconditions(q *query, before, posted object) error {
 	if version := posted.GetResourceVersion(); version != "" && version != before.GetResourceVersion() {
 		return apierrors.NewConflict(q.kind.groupResource(), before.GetName(),
-			fmt.Errorf("the object has been modified; please apply your changes to the latest version and try again"))
+			errors.New("the object has been modified; please apply your changes to the latest version and try again"))
 	}
 	if uid := posted.GetUID(); uid != "" && uid != before.GetUID() {
 		return apierrors.NewConflict(q.kind.groupResource(), before.GetName(),
-			fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", uid, before.GetUID()))
+			fmt.Errorf("precondition failed: UID in precondition: %v, UID in object meta: %v", uid, before.GetUID()))
 	}
 	return nil
 }
@@ -243,7 +244,7 @@ func checkDelete(q *query, before object, p *metav1.Preconditions) error {
 		return nil
 	}
 	if p.UID != nil && *p.UID != before.GetUID() || p.ResourceVersion != nil && *p.ResourceVersion != before.GetResourceVersion() {
-		return apierrors.NewConflict(q.kind.groupResource(), before.GetName(), fmt.Errorf("Precondition failed"))
+		return apierrors.NewConflict(q.kind.groupResource(), before.GetName(), errors.New("precondition failed"))
 	}
 	return nil
 }

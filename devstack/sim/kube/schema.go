@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	pathvalidation "k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	apischema "k8s.io/apimachinery/pkg/runtime/schema"
@@ -38,7 +37,10 @@ func (k *kind) singular() string { return strings.ToLower(k.Kind) }
 // checkName says what is wrong with an object's name.
 func (k *kind) checkName(name string, prefix bool) []string {
 	if k.freeNames {
-		return pathvalidation.ValidatePathSegmentName(name, prefix)
+		if name == "." || name == ".." || strings.ContainsAny(name, "/%") {
+			return []string{"may not be '.' or '..', nor contain '/' or '%'"}
+		}
+		return nil
 	}
 	if prefix {
 		name = strings.TrimSuffix(name, "-") + "a"

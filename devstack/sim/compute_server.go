@@ -1,0 +1,436 @@
+package sim
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim/kube"
+)
+
+// activate switches a server on.
+func (c *Cloud) activate(server *object) {
+	c.setServer(server, "ACTIVE", "active", nil, 1)
+	server.doc["progress"], server.doc["hostId"] = 100, hexID()
+	if !server.doc.has("OS-SRV-USG:launched_at") {
+		server.doc["OS-SRV-USG:launched_at"] = c.clock.Now().Format("2006-01-02T15:04:05.000000")
+	}
+	for _, id := range server.doc.strs("_ports") {
+		if p := c.get("port", id); p != nil {
+			p.doc["status"] = "ACTIVE"
+		}
+	}
+	c.powerOn(server)
+}
+
+// powerOn starts what the server's image and user data say.
+func (c *Cloud) powerOn(server *object) {
+	host := kube.Host{ID: server.id, Name: server.name(), MetaData: map[string]string{}}
+	host.UserData, _ = server.doc["_userData"].([]byte)
+	host.Image, _ = server.doc["_properties"].(map[string]string)
+	for key, value := range server.doc.sub("metadata") {
+		host.MetaData[key] = text(value)
+	}
+	for _, a := range c.fixedAddresses(server) {
+		host.FixedIPs = append(host.FixedIPs, a.String())
+	}
+	if c.nodes[server.id] != nil {
+		return
+	}
+	node, err := kube.Boot(c.life, host, c.fabric, c.clock)
+	if err != nil {
+		c.log.Error("server does not boot", "server", server.id, "error", err)
+		return
+	}
+	c.nodes[server.id] = node
+}
+
+// powerOff stops what runs on a server and then calls done, which holds c.mu.
+func (c *Cloud) powerOff(server *object, done func()) {
+	node := c.nodes[server.id]
+	delete(c.nodes, server.id)
+	c.background.Go(func() {
+		if node != nil {
+			node.Stop() // takes c.mu on its way
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.closed {
+			done()
+		}
+	})
+}
+
+func (q *call) serverByID() (*object, error) {
+	if o := q.own("server", q.arg("id")); o != nil {
+		return o, nil
+	}
+	return nil, fail(http.StatusNotFound, "", "Instance %s could not be found.", q.arg("id"))
+}
+
+func listServers(detail bool) func(*call) (any, error) {
+	return func(q *call) (any, error) {
+		all := equals(true, q.query.Get("all_tenants")) || q.query.Get("all_tenants") == "1"
+		if all && !q.admin() {
+			return nil, fail(http.StatusForbidden, "", "Policy doesn't allow os_compute_api:servers:detail:get_all_tenants to be performed.")
+		}
+		l := listing{kind: "server", collection: "servers", filters: serverFilters(q), render: q.serverView, sees: func(o *object) bool {
+			return o.project == q.project() || all
+		}}
+		if !detail {
+			l.render = func(o *object) doc { return doc{"id": o.id, "name": o.name(), "links": q.links("servers", o.id)} }
+		}
+		return q.list(l)
+	}
+}
+
+func serverFilters(q *call) map[string]func(*object, string) bool {
+	own := func(key string) func(*object, string) bool {
+		return func(o *object, value string) bool { return o.doc.str(key) == value }
+	}
+	return map[string]func(*object, string) bool{
+		"name":              func(o *object, value string) bool { return matchesPattern(o.name(), value) },
+		"status":            func(o *object, value string) bool { return strings.EqualFold(o.doc.str("status"), value) },
+		"vm_state":          own("OS-EXT-STS:vm_state"),
+		"availability_zone": own("OS-EXT-AZ:availability_zone"),
+		"image":             own("_image"),
+		"flavor":            func(o *object, value string) bool { return o.doc.sub("_flavor").str("id") == value },
+		"project_id":        func(o *object, value string) bool { return o.project == value },
+		"uuid":              func(o *object, value string) bool { return o.id == value },
+		"changes-since": func(o *object, value string) bool {
+			since, err := time.Parse(time.RFC3339, value)
+			updated, _ := time.Parse(time.RFC3339, o.doc.str("updated"))
+			return err != nil || !updated.Before(since)
+		},
+		"metadata": func(o *object, value string) bool {
+			var want map[string]string
+			if json.Unmarshal([]byte(value), &want) != nil {
+				return false
+			}
+			for key, v := range want {
+				if o.doc.sub("metadata").str(key) != v {
+					return false
+				}
+			}
+			return true
+		},
+		"ip": func(o *object, value string) bool {
+			for _, a := range q.fixedAddresses(o) {
+				if matchesPattern(a.String(), value) {
+					return true
+				}
+			}
+			return false
+		},
+	}
+}
+
+func (q *call) serverView(o *object) doc {
+	out := o.doc.public()
+	micro := q.microversion()
+	flavor := o.doc.sub("_flavor")
+	out["flavor"] = doc{"id": flavor["id"], "links": q.links("flavors", flavor.str("id"))}
+	if micro >= 47 {
+		out["flavor"] = doc{"original_name": flavor["name"], "vcpus": flavor["vcpus"], "ram": flavor["ram"], "disk": flavor["disk"], "swap": 0, "ephemeral": 0, "extra_specs": flavor["_specs"]}
+	}
+	out["image"] = ""
+	if !o.doc.flag("_fromVolume", false) {
+		out["image"] = doc{"id": o.doc["_image"], "links": q.links("images", o.doc.str("_image"))}
+	}
+	if micro < 26 {
+		delete(out, "tags")
+	}
+	if micro < 19 {
+		delete(out, "description")
+	}
+	if micro < 9 {
+		delete(out, "locked")
+	}
+	if micro >= 71 {
+		out["server_groups"] = []string{}
+		if g := o.doc.str("_group"); g != "" {
+			out["server_groups"] = []string{g}
+		}
+	}
+	out["addresses"], out["security_groups"] = q.serverAddresses(o)
+	attached := []doc{}
+	for _, id := range o.doc.strs("_volumes") {
+		attached = append(attached, doc{"id": id, "delete_on_termination": slices.Contains(o.doc.strs("_doomedVolumes"), id)})
+	}
+	out["os-extended-volumes:volumes_attached"] = attached
+	out["links"] = q.links("servers", o.id)
+	return out
+}
+
+// serverAddresses is what Nova caches of Neutron's ports.
+func (q *call) serverAddresses(server *object) (doc, []doc) {
+	addresses, groups := doc{}, []doc{}
+	for _, id := range server.doc.strs("_ports") {
+		p := q.get("port", id)
+		if p == nil {
+			continue
+		}
+		network := q.get("network", p.doc.str("network_id")).name()
+		list, _ := addresses[network].([]doc)
+		for _, ip := range p.doc.docs("fixed_ips") {
+			list = append(list, address(p, ip.str("ip_address"), "fixed"))
+		}
+		for _, f := range q.with("floatingip", "port_id", p.id) {
+			list = append(list, address(p, f.doc.str("floating_ip_address"), "floating"))
+		}
+		addresses[network] = list
+		for _, g := range p.doc.strs("security_groups") {
+			if o := q.get("security_group", g); o != nil {
+				groups = append(groups, doc{"name": o.name()})
+			}
+		}
+	}
+	return addresses, groups
+}
+
+func address(port *object, ip, kind string) doc {
+	v := 4
+	if strings.Contains(ip, ":") {
+		v = 6
+	}
+	return doc{"addr": ip, "version": v, "OS-EXT-IPS:type": kind, "OS-EXT-IPS-MAC:mac_addr": port.doc["mac_address"]}
+}
+
+func showServer(q *call) (any, error) {
+	o, err := q.serverByID()
+	if err != nil {
+		return nil, err
+	}
+	return doc{"server": q.serverView(o)}, nil
+}
+
+func updateServer(q *call) (any, error) {
+	in, err := q.input("server")
+	if err != nil {
+		return nil, err
+	}
+	o, err := q.serverByID()
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range []string{"name", "description", "accessIPv4", "accessIPv6"} {
+		if in.has(key) {
+			o.doc[key] = in[key]
+		}
+	}
+	return doc{"server": q.serverView(o)}, nil
+}
+
+func deleteServer(q *call) (any, error) {
+	o, err := q.serverByID()
+	if err != nil {
+		return nil, err
+	}
+	if o.doc.str("OS-EXT-STS:task_state") == "deleting" {
+		return nil, nil
+	}
+	before := o.doc.str("status")
+	o.doc["OS-EXT-STS:task_state"], o.doc["updated"] = "deleting", q.now()
+	q.start(q.options.Latency.ServerDelete, func() {
+		q.powerOff(o, func() { q.vanish(o) })
+	}, func(message string) {
+		q.setServer(o, cmpOr(map[string]string{"BUILD": "ERROR"}[before], "ERROR"), "error", nil, 0)
+		o.doc["fault"] = doc{"code": 500, "message": message, "created": q.now()}
+	})
+	return nil, nil
+}
+
+// vanish removes a server that is off: its own ports go with it, those of others become free, and so with volumes.
+func (c *Cloud) vanish(server *object) {
+	if !c.alive(server) {
+		return
+	}
+	c.remove(server)
+	c.fabric.Forget(server.id)
+	for _, id := range server.doc.strs("_ports") {
+		p := c.get("port", id)
+		switch {
+		case p == nil:
+		case slices.Contains(server.doc.strs("_ownPorts"), id):
+			c.removePort(p)
+		default:
+			c.bindPort(p, "", "")
+		}
+	}
+	for _, id := range server.doc.strs("_volumes") {
+		v := c.get("volume", id)
+		if v == nil {
+			continue
+		}
+		c.detach(v)
+		if slices.Contains(server.doc.strs("_doomedVolumes"), id) {
+			c.remove(v)
+		}
+	}
+}
+
+// serverAction is POST /servers/{id}/action.
+func serverAction(q *call) (any, error) {
+	o, err := q.serverByID()
+	if err != nil {
+		return nil, err
+	}
+	for name, argument := range q.body {
+		switch name {
+		case "os-stop":
+			return nil, q.switchServer(o, "stop", "ACTIVE", "powering-off", func() { q.powerOff(o, func() { q.setServer(o, "SHUTOFF", "stopped", nil, 4) }) })
+		case "os-start":
+			return nil, q.switchServer(o, "start", "SHUTOFF", "powering-on", func() { q.Cloud.activate(o) })
+		case "reboot":
+			return nil, q.switchServer(o, "reboot", "ACTIVE", "rebooting", func() { q.powerOff(o, func() { q.Cloud.activate(o) }) })
+		case "rebuild":
+			return q.rebuild(o, asDoc(argument))
+		case "os-getConsoleOutput":
+			q.status = http.StatusOK
+			return doc{"output": q.console(o, asDoc(argument))}, nil
+		}
+	}
+	return nil, badRequest("There is no such action: %v", q.body)
+}
+
+// switchServer checks the state and starts a change of it.
+func (q *call) switchServer(o *object, name, from, task string, done func()) error {
+	if o.doc.str("status") != from && !(name == "reboot" && o.doc.str("status") == "SHUTOFF") {
+		return fail(http.StatusConflict, "", "Cannot '%s' instance %s while it is in vm_state %s", name, o.id, o.doc.str("OS-EXT-STS:vm_state"))
+	}
+	if t := o.doc.str("OS-EXT-STS:task_state"); t != "" {
+		return fail(http.StatusConflict, "", "Cannot '%s' instance %s while it is in task_state %s", name, o.id, t)
+	}
+	o.doc["OS-EXT-STS:task_state"] = task
+	q.start(q.options.Latency.ServerAction, func() {
+		if q.alive(o) && o.doc.str("OS-EXT-STS:task_state") == task {
+			done()
+		}
+	}, func(message string) { q.failServer(o, message) })
+	return nil
+}
+
+// rebuild puts an image on the server's disk; the server keeps its ports.
+func (q *call) rebuild(o *object, in doc) (any, error) {
+	image := q.seen("image", in.str("imageRef"))
+	if image == nil {
+		return nil, badRequest("Image %s could not be found.", in.str("imageRef"))
+	}
+	if o.doc.str("status") != "ACTIVE" && o.doc.str("status") != "SHUTOFF" && o.doc.str("status") != "ERROR" {
+		return nil, fail(http.StatusConflict, "", "Cannot 'rebuild' instance %s while it is in vm_state %s", o.id, o.doc.str("OS-EXT-STS:vm_state"))
+	}
+	o.doc["status"], o.doc["OS-EXT-STS:task_state"] = "REBUILD", "rebuilding"
+	properties := map[string]string{}
+	for key, value := range image.doc.sub("_properties") {
+		properties[key] = text(value)
+	}
+	o.doc["_image"], o.doc["_properties"] = image.id, properties
+	q.start(q.options.Latency.ServerBuild, func() {
+		q.powerOff(o, func() {
+			q.fabric.Forget(o.id)
+			if q.alive(o) && o.doc.str("status") == "REBUILD" {
+				q.Cloud.activate(o)
+			}
+		})
+	}, func(message string) { q.failServer(o, message) })
+	return doc{"server": q.serverView(o)}, nil
+}
+
+func (q *call) console(o *object, in doc) string {
+	node := q.nodes[o.id]
+	if node == nil {
+		return ""
+	}
+	lines := node.Console()
+	if n := in.num("length"); n > 0 && n < len(lines) {
+		lines = lines[len(lines)-n:]
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// Metadata and tags.
+
+func showMetadata(q *call) (any, error) {
+	o, err := q.serverByID()
+	if err != nil {
+		return nil, err
+	}
+	return doc{"metadata": o.doc["metadata"]}, nil
+}
+
+func setMetadata(q *call) (any, error) {
+	o, err := q.serverByID()
+	if err != nil {
+		return nil, err
+	}
+	o.doc["metadata"] = doc{}
+	return mergeMetadata(q)
+}
+
+func mergeMetadata(q *call) (any, error) {
+	o, err := q.serverByID()
+	if err != nil {
+		return nil, err
+	}
+	merged := doc{}
+	for _, m := range []doc{o.doc.sub("metadata"), q.body.sub("metadata")} {
+		for key, value := range m {
+			merged[key] = value
+		}
+	}
+	o.doc["metadata"] = merged
+	return doc{"metadata": merged}, nil
+}
+
+func deleteMetadata(q *call) (any, error) {
+	o, err := q.serverByID()
+	if err != nil {
+		return nil, err
+	}
+	if !o.doc.sub("metadata").has(q.arg("key")) {
+		return nil, fail(http.StatusNotFound, "", "Metadata item was not found")
+	}
+	delete(o.doc.sub("metadata"), q.arg("key"))
+	return nil, nil
+}
+
+func (q *call) changeServerTags(change func([]string) []string) (any, error) {
+	o, err := q.serverByID()
+	if err != nil {
+		return nil, err
+	}
+	tags := change(slices.Clone(o.doc.strs("tags")))
+	slices.Sort(tags)
+	o.doc["tags"] = slices.Compact(tags)
+	return doc{"tags": o.doc["tags"]}, nil
+}
+
+func showServerTags(q *call) (any, error) {
+	return q.changeServerTags(func(tags []string) []string { return tags })
+}
+
+func setServerTags(q *call) (any, error) {
+	return q.changeServerTags(func([]string) []string { return q.body.strs("tags") })
+}
+
+func addServerTag(q *call) (any, error) {
+	_, err := q.changeServerTags(func(tags []string) []string { return append(tags, q.arg("tag")) })
+	return nil, err
+}
+
+func deleteServerTag(q *call) (any, error) {
+	had := false
+	_, err := q.changeServerTags(func(tags []string) []string {
+		i := slices.Index(tags, q.arg("tag"))
+		if had = i >= 0; !had {
+			return tags
+		}
+		return slices.Delete(tags, i, i+1)
+	})
+	if err == nil && !had {
+		err = fail(http.StatusNotFound, "", "Server %s has no tag '%s'", q.arg("id"), q.arg("tag"))
+	}
+	return nil, err
+}
