@@ -63,7 +63,7 @@ type Deps struct {
 	Queue    queue.Publisher
 	Policy   *policy.Enforcer
 	Auth     keystone.Validator
-	AuthURI  string // told to who comes without a token
+	AuthWith keystone.Options // where clients get tokens, and which services may pass expired ones on
 	Clouds   *cloud.Factory
 	Secrets  certmanager.Manager
 	X509     pki.Options
@@ -88,7 +88,7 @@ func (s *Server) Handler() http.Handler {
 	e.Pre(s.normalise)
 	e.Use(s.requestIDs, middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.panicked}), s.accessLog)
 	s.public(e)
-	auth := keystone.Middleware(s.Auth, keystone.Options{WWWAuthenticateURI: s.AuthURI})
+	auth := keystone.Middleware(s.Auth, s.AuthWith)
 	for _, r := range s.routes() {
 		e.Add(r.method, r.path, s.authorised(r), auth, versions)
 	}

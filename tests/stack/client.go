@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -74,7 +75,7 @@ func (s *Stack) try(t testing.TB, method, address string, body any, header ...st
 			t.Fatal(err)
 		}
 	}
-	r, err := http.NewRequestWithContext(t.Context(), method, address, bytes.NewReader(raw))
+	r, err := http.NewRequestWithContext(context.Background(), method, address, bytes.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,103 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor"
+	"github.com/jeroboam-cloud/jeroboam/conductor/cluster"
+	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/infra"
+)
+
+// sliceLimit bounds how long slices under way may take after the signal to stop. A lease that is not handed back by then
+// ends by itself.
+const sliceLimit = 60 * time.Second
+
+// Conductor is one worker, with its port for Prometheus if it has one.
+type Conductor struct {
+	worker  *conductor.Conductor
+	clients *cluster.KubeClients
+	metrics *server // nil: none
+}
+
+// Conductor makes the worker.
+func (s *Service) Conductor() (*Conductor, error) {
+	host, err := s.cfg.host()
+	if err != nil {
+		return nil, err
+	}
+	m := conductor.NewMetrics(s.registry)
+	network := infra.New(infra.Config{OwnCredentials: s.own, UserDomain: s.cfg.ServiceUser.Domain, Roles: s.cfg.ServiceUser.Roles}, s.clouds, m.Duplicate)
+	machines := map[string]drivers.Machines{}
+	for _, name := range s.cfg.Drivers.Enabled {
+		machines[name] = knownDrivers()[name](s.clouds, network, m.Duplicate)
+	}
+	c := &Conductor{clients: &cluster.KubeClients{}}
+	c.worker = &conductor.Conductor{
+		Config: s.cfg.Conductor, Host: host, Owner: host + "/" + uuid.NewString(), Store: s.store, Queue: s.queue, Log: s.log, Metrics: m,
+		Executor: &cluster.Executor{
+			Store: s.store, Infra: network, Machines: machines, Secrets: s.secrets, Kube: c.clients, Log: s.log,
+			Runner: flow.Runner{Parallel: s.cfg.Conducting.Parallel}, Now: time.Now,
+			KeySize: s.cfg.X509.RSAKeySize, Validity: s.cfg.X509.validity(), PollInterval: s.cfg.Conductor.PollInterval, OwnCredentials: s.own,
+		},
+	}
+	if port := s.cfg.Conducting.MetricsPort; port != 0 {
+		if c.metrics, err = listen(net.JoinHostPort(s.cfg.Conducting.MetricsHost, strconv.Itoa(port)), s.observed(), s.log, nil); err != nil {
+			return nil, fmt.Errorf("[conductor] metrics_port: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// observed is what monitoring may ask a conductor for.
+func (s *Service) observed() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthcheck", func(w http.ResponseWriter, _ *http.Request) {
+		if err := s.queue.Healthy(); err != nil { // work goes on through the sweeper, but slower
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("OK"))
+	})
+	return mux
+}
+
+// Run works until ctx ends, then finishes the slices under way, for a bounded time, and hands their leases back.
+func (c *Conductor) Run(ctx context.Context) error {
+	defer c.clients.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.work(ctx) })
+	if c.metrics != nil {
+		g.Go(func() error { return c.metrics.run(ctx) })
+	}
+	return g.Wait()
+}
+
+func (c *Conductor) work(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- c.worker.Run(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	limit := time.NewTimer(sliceLimit)
+	defer limit.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-limit.C:
+		return fmt.Errorf("slices were still under way after %v; another conductor goes on when their leases end", sliceLimit)
+	}
+}

@@ -1,0 +1,190 @@
+package sim
+
+import "net/http"
+
+func volumeRoutes() []route {
+	return []route{
+		{"GET", "/volumes", 200, listVolumes, false},
+		{"GET", "/volumes/detail", 200, listVolumes, false},
+		{"POST", "/volumes", 202, createVolume, false},
+		{"GET", "/volumes/{id}", 200, showVolume, false},
+		{"PUT", "/volumes/{id}", 200, updateVolume, false},
+		{"DELETE", "/volumes/{id}", 202, deleteVolume, false},
+		{"GET", "/types", 200, listVolumeTypes, false},
+		{"GET", "/types/{id}", 200, showVolumeType, false},
+		{"GET", "/os-quota-sets/{project}", 200, showVolumeQuota, false},
+		{"PUT", "/os-quota-sets/{project}", 200, setVolumeQuota, false},
+		{"GET", "/os-availability-zone", 200, func(*call) (any, error) {
+			out := []doc{}
+			for _, name := range zones() {
+				out = append(out, doc{"zoneName": name, "zoneState": doc{"available": true}})
+			}
+			return doc{"availabilityZoneInfo": out}, nil
+		}, false},
+	}
+}
+
+func (c *Cloud) seedVolumes() {
+	for _, name := range []string{"ssd", "hdd"} {
+		c.add("volume_type", "", doc{"name": name, "description": nil, "is_public": true, "os-volume-type-access:is_public": true, "extra_specs": doc{}, "qos_specs_id": nil, "shared": true})
+	}
+}
+
+// volumeType finds one by name or id.
+func (c *Cloud) volumeType(name string) *object {
+	return c.first("volume_type", func(o *object) bool { return o.id == name || o.name() == name })
+}
+
+func typeView(o *object) doc {
+	out := o.doc.public()
+	delete(out, "shared")
+	return out
+}
+
+func listVolumeTypes(q *call) (any, error) {
+	return q.list(listing{kind: "volume_type", collection: "volume_types", render: typeView})
+}
+
+func showVolumeType(q *call) (any, error) {
+	if o := q.volumeType(q.arg("id")); o != nil {
+		return doc{"volume_type": typeView(o)}, nil
+	}
+	return nil, fail(http.StatusNotFound, "", "Volume type with id %s could not be found.", q.arg("id"))
+}
+
+func listVolumes(q *call) (any, error) {
+	all := q.admin() && q.query.Has("all_tenants")
+	return q.list(listing{kind: "volume", collection: "volumes", sees: func(o *object) bool { return all || o.project == q.project() },
+		filters: map[string]func(*object, string) bool{"project_id": func(o *object, value string) bool { return o.project == value }}})
+}
+
+func (c *Cloud) gigabytes(project string) int {
+	sum := 0
+	for _, v := range c.table("volume").order {
+		if v.project == project {
+			sum += v.doc.num("size")
+		}
+	}
+	return sum
+}
+
+func createVolume(q *call) (any, error) {
+	in, err := q.input("volume")
+	if err != nil {
+		return nil, err
+	}
+	o, err := q.newVolume(in, q.project(), q.token.userID)
+	if err != nil {
+		return nil, err
+	}
+	return doc{"volume": o.doc.public()}, nil
+}
+
+// newVolume checks the order and lets the volume become available.
+func (q *call) newVolume(in doc, project, user string) (*object, error) {
+	size := in.num("size")
+	kind := q.volumeType(cmpOr(in.str("volume_type"), "ssd"))
+	switch {
+	case size <= 0:
+		return nil, badRequest("Invalid input received: Volume size '%v' must be an integer and greater than 0.", in["size"])
+	case kind == nil:
+		return nil, fail(http.StatusNotFound, "", "Volume type with name %s could not be found.", in.str("volume_type"))
+	case q.over("volumes", project, q.count("volume", project), 1):
+		return nil, fail(http.StatusRequestEntityTooLarge, "", "VolumeLimitExceeded: Maximum number of volumes allowed (%d) exceeded for quota 'volumes'.", q.quota(project, "volumes"))
+	case q.over("gigabytes", project, q.gigabytes(project), size):
+		return nil, fail(http.StatusRequestEntityTooLarge, "", "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed gigabytes quota. Requested %dG, quota is %dG and %dG has been consumed.",
+			size, q.quota(project, "gigabytes"), q.gigabytes(project))
+	}
+	metadata := in.sub("metadata")
+	if metadata == nil {
+		metadata = doc{}
+	}
+	o := q.add("volume", project, doc{
+		"name": in["name"], "description": in["description"], "size": size, "volume_type": kind.name(), "status": "creating", "metadata": metadata,
+		"attachments": []doc{}, "availability_zone": cmpOr(in.str("availability_zone"), zones()[0]), "bootable": text(in.str("imageRef") != ""), "encrypted": false,
+		"multiattach": false, "replication_status": nil, "snapshot_id": nil, "source_volid": nil, "consistencygroup_id": nil, "user_id": user,
+		"created_at": q.clock.Now().Format("2006-01-02T15:04:05.000000"), "updated_at": q.clock.Now().Format("2006-01-02T15:04:05.000000"),
+		"os-vol-tenant-attr:tenant_id": project, "links": []doc{}, "_image": in.str("imageRef"),
+	})
+	q.start(q.options.Latency.Volume, func() {
+		if o.doc.str("status") == "creating" {
+			o.doc["status"] = "available"
+		}
+	}, func(string) { o.doc["status"] = "error" })
+	return o, nil
+}
+
+func (q *call) volumeByID() (*object, error) {
+	if o := q.own("volume", q.arg("id")); o != nil {
+		return o, nil
+	}
+	return nil, fail(http.StatusNotFound, "", "Volume %s could not be found.", q.arg("id"))
+}
+
+func showVolume(q *call) (any, error) {
+	o, err := q.volumeByID()
+	if err != nil {
+		return nil, err
+	}
+	return doc{"volume": o.doc.public()}, nil
+}
+
+func updateVolume(q *call) (any, error) {
+	in, err := q.input("volume")
+	if err != nil {
+		return nil, err
+	}
+	o, err := q.volumeByID()
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range []string{"name", "description", "metadata"} {
+		if in.has(key) {
+			o.doc[key] = in[key]
+		}
+	}
+	return doc{"volume": o.doc.public()}, nil
+}
+
+func deleteVolume(q *call) (any, error) {
+	o, err := q.volumeByID()
+	if err != nil {
+		return nil, err
+	}
+	switch o.doc.str("status") {
+	case "available", "error", "error_deleting":
+	default:
+		return nil, badRequest("Invalid volume: Volume status must be available or error or error_restoring or error_extending or error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.")
+	}
+	o.doc["status"] = "deleting"
+	q.start(q.options.Latency.Volume, func() { q.remove(o) }, func(string) { o.doc["status"] = "error_deleting" })
+	return nil, nil
+}
+
+func showVolumeQuota(q *call) (any, error) {
+	project := q.arg("project")
+	if project != q.project() && !q.admin() {
+		return nil, fail(http.StatusForbidden, "", "Policy doesn't allow volume_extension:quotas:show to be performed.")
+	}
+	used := map[string]int{"volumes": q.count("volume", project), "gigabytes": q.gigabytes(project), "snapshots": 0, "per_volume_gigabytes": 0}
+	out := doc{"id": project}
+	for name, n := range used {
+		out[name] = q.quota(project, name)
+		if equals(true, q.query.Get("usage")) {
+			out[name] = doc{"limit": q.quota(project, name), "in_use": n, "reserved": 0, "allocated": 0}
+		}
+	}
+	return doc{"quota_set": out}, nil
+}
+
+func setVolumeQuota(q *call) (any, error) {
+	in, err := q.input("quota_set")
+	if err != nil {
+		return nil, err
+	}
+	if !q.admin() {
+		return nil, fail(http.StatusForbidden, "", "Policy doesn't allow volume_extension:quotas:update to be performed.")
+	}
+	q.setQuotas(q.arg("project"), in)
+	return showVolumeQuota(q)
+}
