@@ -67,19 +67,16 @@ func (c *Client) Validate(ctx context.Context, token string, allowExpired bool) 
 		return nil, ErrInvalidToken
 	}
 	k := key{sha256.Sum256([]byte(token)), allowExpired}
-	if c.cfg.TokenCacheTime > 0 {
-		now := c.now()
-		if a := c.valid.get(k, now); a != nil {
-			return a.id, nil
-		}
-		if c.invalid.get(k, now) != nil {
-			return nil, ErrInvalidToken
-		}
+	if id, known, err := c.remembered(k); known {
+		return id, err
 	}
 	flight := c.flights.DoChan(fmt.Sprintf("%x %v", k.token, allowExpired), func() (any, error) {
 		// Others wait for this too: it does not end with the request that happened to be first.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*c.cfg.HTTPConnectTimeout)
 		defer cancel()
+		if id, known, err := c.remembered(k); known { // since we looked
+			return id, err
+		}
 		return c.ask(ctx, k, token)
 	})
 	select {
@@ -91,6 +88,21 @@ func (c *Client) Validate(ctx context.Context, token string, allowExpired bool) 
 		}
 		return r.Val.(*Identity), nil
 	}
+}
+
+// remembered gives an earlier answer that still holds.
+func (c *Client) remembered(k key) (id *Identity, known bool, err error) {
+	if c.cfg.TokenCacheTime <= 0 {
+		return nil, false, nil
+	}
+	now := c.now()
+	if a := c.valid.get(k, now); a != nil {
+		return a.id, true, nil
+	}
+	if c.invalid.get(k, now) != nil {
+		return nil, true, ErrInvalidToken
+	}
+	return nil, false, nil
 }
 
 // plausible keeps what cannot be a token away from Keystone and from our headers.
@@ -152,6 +164,10 @@ func (c *Client) fetch(ctx context.Context, token string, allowExpired bool) (*I
 
 // unavailableSince wraps an error. Of answers it keeps the status only: nobody knows what Keystone quotes in their bodies.
 func unavailableSince(attempted string, err error) error {
+	var again *gophercloud.ErrUnableToReauthenticate
+	if errors.As(err, &again) {
+		return unavailableSince("logging in to keystone again", again.ErrReauth)
+	}
 	var status gophercloud.ErrUnexpectedResponseCode
 	if errors.As(err, &status) {
 		return fmt.Errorf("%w: %s: it answered %d", ErrUnavailable, attempted, status.Actual)
@@ -164,8 +180,8 @@ func (c *Client) identity(ctx context.Context) (*gophercloud.ServiceClient, erro
 	if s := c.session.Load(); s != nil {
 		return s, nil
 	}
-	r := <-c.flights.DoChan("log in", func() (any, error) {
-		if s := c.session.Load(); s != nil {
+	s, err, _ := c.flights.Do("log in", func() (any, error) {
+		if s := c.session.Load(); s != nil { // since we looked
 			return s, nil
 		}
 		s, err := c.logIn(ctx)
@@ -174,10 +190,10 @@ func (c *Client) identity(ctx context.Context) (*gophercloud.ServiceClient, erro
 		}
 		return s, err
 	})
-	if r.Err != nil {
-		return nil, r.Err
+	if err != nil {
+		return nil, err
 	}
-	return r.Val.(*gophercloud.ServiceClient), nil
+	return s.(*gophercloud.ServiceClient), nil
 }
 
 func (c *Client) logIn(ctx context.Context) (*gophercloud.ServiceClient, error) {

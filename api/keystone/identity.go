@@ -30,17 +30,17 @@ type Validator interface {
 
 // Identity is the caller. However it is printed, logged or encoded, it never shows the token.
 type Identity struct {
-	UserID          string `json:"user_id"`
-	UserName        string `json:"user_name"`
-	UserDomainID    string `json:"user_domain_id"`
-	ProjectID       string `json:"project_id"` // this one, DomainID or SystemScope is the token's scope; all are empty without one
-	ProjectName     string `json:"project_name"`
-	ProjectDomainID string `json:"project_domain_id"`
-	DomainID        string `json:"domain_id"`
-	SystemScope     string `json:"system_scope"` // "all"
-	Roles           []string
-	ServiceRoles    []string // those of the service that passes the request on; none without X-Service-Token
-	ExpiresAt       time.Time
+	UserID          string                `json:"user_id"`
+	UserName        string                `json:"user_name"`
+	UserDomainID    string                `json:"user_domain_id"`
+	ProjectID       string                `json:"project_id"` // this one, DomainID or SystemScope is the token's scope; all are empty without one
+	ProjectName     string                `json:"project_name"`
+	ProjectDomainID string                `json:"project_domain_id"`
+	DomainID        string                `json:"domain_id"`
+	SystemScope     string                `json:"system_scope"` // "all"
+	Roles           []string              `json:"roles"`
+	ServiceRoles    []string              `json:"service_roles"` // those of the service that passes the request on; none without X-Service-Token
+	ExpiresAt       time.Time             `json:"expires_at"`
 	Catalog         []tokens.CatalogEntry `json:"-"`
 
 	token func() string // a function, since whatever looks through the fields of structs cannot look into it

@@ -33,16 +33,16 @@ type Cloud struct {
 
 	mu sync.Mutex
 	store
-	tokens    map[string]*token
-	endpoints []Endpoint
-	quotas    map[string]map[string]int // by project, what differs from the default
-	rules     []*rule
-	calls     map[string]map[string]int
-	addresses map[string]map[netip.Addr]string // by subnet, what has it
-	nodes     map[string]*kube.Node            // by server
-	server    *http.Server
-	url       string
-	closed    bool
+	tokens     map[string]*token
+	endpoints  []Endpoint
+	quotas     map[string]map[string]int // by project, what differs from the default
+	rules      []*rule
+	calls      map[string]map[string]int
+	addresses  map[string]map[netip.Addr]string // by subnet, what has it
+	nodes      map[string]*kube.Node            // by server
+	server     *http.Server
+	url        string
+	closed     bool
 	background sync.WaitGroup
 }
 

@@ -33,7 +33,7 @@ type Options struct {
 
 // Keystone is a real identity service and who may validate tokens in it.
 type Keystone struct {
-	URL                                                  string // with /v3
+	URL                                                    string // with /v3
 	Username, Password, UserDomain, Project, ProjectDomain string
 }
 
@@ -70,9 +70,9 @@ func (l Latency) withDefaults() Latency {
 
 // Flavor is one of Nova's.
 type Flavor struct {
-	ID, Name              string
-	VCPUs, RAM, Disk      int // RAM in MiB, Disk in GiB
-	ExtraSpecs            map[string]string
+	ID, Name         string
+	VCPUs, RAM, Disk int // RAM in MiB, Disk in GiB
+	ExtraSpecs       map[string]string
 }
 
 // Image is one of Glance's.

@@ -14,14 +14,14 @@ const tokenLife = time.Hour
 
 // token is who a caller is and in which scope.
 type token struct {
-	id                                     string
-	methods                                []string
-	userID, projectID, domainID            string
-	system                                 bool
-	appCredential                          string
-	roles                                  []string // by name, with what they imply
-	issued, expires                        time.Time
-	view                                   doc // as Keystone shows it
+	id                          string
+	methods                     []string
+	userID, projectID, domainID string
+	system                      bool
+	appCredential               string
+	roles                       []string // by name, with what they imply
+	issued, expires             time.Time
+	view                        doc // as Keystone shows it
 }
 
 func (t *token) has(role string) bool { return t != nil && slices.Contains(t.roles, role) }
@@ -247,7 +247,7 @@ func (q *call) describe(t *token) doc {
 	user := q.get("user", t.userID)
 	out := doc{
 		"methods": t.methods, "audit_ids": []string{t.id[6:28]}, "issued_at": t.issued.Format(form), "expires_at": t.expires.Format(form),
-		"user": doc{"id": user.id, "name": user.name(), "domain": q.reference("domain", user.doc.str("domain_id")), "password_expires_at": nil},
+		"user":        doc{"id": user.id, "name": user.name(), "domain": q.reference("domain", user.doc.str("domain_id")), "password_expires_at": nil},
 		"_generation": user.doc.num("_generation"),
 	}
 	switch {

@@ -136,7 +136,11 @@ func (x *session) config(t *testing.T) {
 		t.Errorf("it printed %q, want %q", out, want)
 	}
 	x.nodes(t, 5)
-	check(t, os.Remove(filepath.Join(x.dir, "key.pem"))) // what it is called is the command's contract as well
+	for _, name := range []string{"key.pem", "cert.pem", "ca.pem"} {
+		if _, err := os.Stat(filepath.Join(x.dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // nodes lists the cluster's nodes over the kubeconfig that the command wrote and gives their names.

@@ -111,7 +111,8 @@ func (s *Stack) config(t testing.TB, keystone, transportURL string, port int, do
 		"[database]\nconnection = " + s.Database,
 		"[keystone_authtoken]\nwww_authenticate_uri = " + keystone + "\n" + identity,
 		"[keystone_auth]\n" + identity,
-		"[trust]\ntrustee_domain_name = " + domain + "\nroles = member",
+		"[service_user]\ndomain = " + domain + "\nroles = member",
+		"[quotas]\nmax_clusters_per_project = 1000",
 		"[certificates]\ncert_manager_type = x509keypair\nencryption_keys = " + base64.StdEncoding.EncodeToString(key),
 		"",
 	}, "\n"))

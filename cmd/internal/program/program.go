@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -131,6 +132,14 @@ type folder struct {
 	dir *string
 }
 
+// String implements flag.Value. The flag package asks the zero value too.
+func (f folder) String() string {
+	if f.Value == nil {
+		return ""
+	}
+	return f.Value.String()
+}
+
 // Set implements flag.Value.
 func (f folder) Set(name string) error {
 	*f.dir = filepath.Dir(name)
@@ -139,19 +148,7 @@ func (f folder) Set(name string) error {
 
 // PrintErrors prints joined errors one a line.
 func PrintErrors(w io.Writer, program string, err error) {
-	for _, e := range flatten(err) {
-		fmt.Fprintf(w, "%s: %v\n", program, e)
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintf(w, "%s: %s\n", program, line)
 	}
-}
-
-func flatten(err error) []error {
-	joined, is := err.(interface{ Unwrap() []error }) //nolint:errorlint // only what was joined on top is taken apart
-	if !is {
-		return []error{err}
-	}
-	var out []error
-	for _, e := range joined.Unwrap() {
-		out = append(out, flatten(e)...)
-	}
-	return out
 }

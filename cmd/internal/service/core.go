@@ -52,7 +52,7 @@ func New(ctx context.Context, cfg *Config, l *zap.Logger, p Parts) (_ *Service, 
 	}
 	s.closers = append(s.closers, s.store)
 	if err := s.store.Check(ctx); err != nil {
-		return nil, fmt.Errorf("the database is not ready for this version: %w; run jeroboam-manage db upgrade", err)
+		return nil, fmt.Errorf("checking the database: %w", err)
 	}
 	if s.clouds == nil {
 		if s.clouds, err = cloud.NewFactory(cfg.Cloud); err != nil {
