@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -160,6 +162,37 @@ func TestAChangeOfEqualSizeIsSeen(t *testing.T) {
 	if !b.Authorize("stats:get_all", Creds{ProjectID: "p"}, nil) {
 		t.Error("the old rule is still in force")
 	}
+}
+
+// Whoever asks while the files change gets an answer by the old rules or the new ones.
+func TestManyAskWhileFilesChange(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "policy.yaml")
+	write(t, file, "stats:get_all: '@'")
+	var tick atomic.Int64
+	e, err := newEnforcer(Config{PolicyFile: "policy.yaml", DefaultRule: "default", Dir: dir}, func(string, ...any) {}, func() time.Time { return time.Unix(tick.Add(1), 0) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 100 {
+				if !e.Authorize("stats:get_all", Creds{}, nil) {
+					t.Error("denied")
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		text := []string{"stats:get_all: '@'", "stats:get_all: ''", "broken: ["}[i%3]
+		other := filepath.Join(dir, "new")
+		write(t, other, text+"\n"+strings.Repeat("#", i))
+		if err := os.Rename(other, file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wg.Wait()
 }
 
 func remove(t *testing.T, path string) {

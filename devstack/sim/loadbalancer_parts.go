@@ -15,6 +15,15 @@ func (q *call) balancerOf(id string) (*object, error) {
 	return lb, q.mutable(lb)
 }
 
+// undo removes what a refused request has made so far.
+func (q *call) undo(lb *object, before uint64) {
+	for _, o := range q.parts(lb) {
+		if o.seq > before {
+			q.remove(o)
+		}
+	}
+}
+
 func createListener(q *call) (any, error) {
 	in, err := q.input("listener")
 	if err != nil {
@@ -24,15 +33,18 @@ func createListener(q *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := q.seq
 	if p := in.sub("default_pool"); p != nil {
 		pool, err := q.newPool(lb, p)
 		if err != nil {
+			q.undo(lb, before)
 			return nil, err
 		}
 		in["default_pool_id"] = pool.id
 	}
 	o, err := q.newListener(lb, in)
 	if err != nil {
+		q.undo(lb, before)
 		return nil, err
 	}
 	q.change(lb, "PENDING_CREATE", o)
@@ -87,8 +99,10 @@ func createPool(q *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := q.seq
 	o, err := q.newPool(lb, in)
 	if err != nil {
+		q.undo(lb, before)
 		return nil, err
 	}
 	if listener != nil {
@@ -204,6 +218,7 @@ func replaceMembers(q *call) (any, error) {
 		old[key(m.doc)] = m
 	}
 	var made []*object
+	before := q.seq
 	for _, in := range body.Members {
 		if m := old[key(in)]; m != nil {
 			delete(old, key(in))
@@ -212,9 +227,7 @@ func replaceMembers(q *call) (any, error) {
 		}
 		m, err := q.newMember(lb, pool, in)
 		if err != nil {
-			for _, o := range made {
-				q.remove(o)
-			}
+			q.undo(lb, before)
 			return nil, err
 		}
 		made = append(made, m)

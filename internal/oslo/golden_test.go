@@ -24,20 +24,20 @@ const goldenFile = "testdata/oslo_values.golden.json"
 // The options that the cases are about. Pointers, since oslo.config has None
 // for an option that nobody set.
 type goldenDefault struct {
-	Text    *string        `opt:"text"`
-	Host    string         `opt:"host" default:"h0"`
-	State   string         `opt:"state" default:"/var/lib/x"`
-	Dir     string         `opt:"dir" default:"$state/dir"`
-	Number  *int           `opt:"number" default:"5" min:"-10" max:"100"`
-	Big     *int64         `opt:"big"`
-	Float   *float64       `opt:"float" min:"0.5"`
-	Flag    *bool          `opt:"flag"`
-	List    []string       `opt:"list"`
-	Quoted  []string       `opt:"quoted" quotes:"true" default:"x,'y,z'"`
-	Multi   []string       `opt:"multi" multi:"true" deprecated:"old_multi,old.multi"`
-	Choice  *string        `opt:"choice" choices:"red,green"`
-	Seconds *time.Duration `opt:"seconds" default:"60" min:"1"`
-	Renamed *string        `opt:"renamed" deprecated:"legacy,old.renamed"`
+	Text     *string        `opt:"text"`
+	Host     string         `opt:"host" default:"h0"`
+	State    string         `opt:"state" default:"/var/lib/x"`
+	Dir      string         `opt:"dir" default:"$state/dir"`
+	Number   *int           `opt:"number" default:"5" min:"-10" max:"100"`
+	Big      *int64         `opt:"big"`
+	Float    *float64       `opt:"float" min:"0.5"`
+	Flag     *bool          `opt:"flag"`
+	List     []string       `opt:"list"`
+	Quoted   []string       `opt:"quoted" quotes:"true" default:"x,'y,z'"`
+	Multi    []string       `opt:"multi" multi:"true" deprecated:"old_multi,old.multi"`
+	Choice   *string        `opt:"choice" choices:"red,green"`
+	Interval *time.Duration `opt:"seconds" default:"60" min:"1"`
+	Renamed  *string        `opt:"renamed" deprecated:"legacy,old.renamed"`
 }
 
 type goldenAPI struct {

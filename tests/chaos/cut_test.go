@@ -109,12 +109,22 @@ func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// commit is asked by SQLite before each commit; other than 0 makes it a rollback.
-func (c *cutter) commit() int32 {
-	if c.write("COMMIT", false) == refuse {
-		return 1
-	}
-	return 0
+// watch has the commits of one connection asked about: those that change a row, for others leave nothing behind that a
+// crash could fall before or after.
+func (c *cutter) watch(conn sqlite.HookRegisterer) {
+	changed := false // a connection is used by one goroutine at a time
+	conn.RegisterPreUpdateHook(func(sqlite.SQLitePreUpdateData) { changed = true })
+	conn.RegisterRollbackHook(func() { changed = false })
+	conn.RegisterCommitHook(func() int32 {
+		if !changed {
+			return 0
+		}
+		changed = false
+		if c.write("COMMIT", false) == refuse {
+			return 1 // makes it a rollback
+		}
+		return 0
+	})
 }
 
 // commits finds the cutter of a database connection: SQLite's hooks are the process's, so each victim opens the file under
@@ -128,7 +138,7 @@ func (c *commits) hook(conn sqlite.ExecQuerierContext, dsn string) error {
 	k, ok := c.byPath.Load(path)
 	hooks, can := conn.(sqlite.HookRegisterer)
 	if ok && can {
-		hooks.RegisterCommitHook(k.(*cutter).commit) //nolint:forcetypeassert // nothing else is stored
+		k.(*cutter).watch(hooks) //nolint:forcetypeassert // nothing else is stored
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func (p *publisher) serve(ctx context.Context, conn *amqp.Connection, up func())
 	err = l.write(ctx, closes)
 	p.line.Store(nil)
 	close(l.gone)
-	_ = conn.CloseDeadline(time.Now().Add(closeTimeout)) // ends settle
+	_ = conn.CloseDeadline(time.Now().Add(closeTimeout)) //nolint:forbidigo // a deadline of the socket; ends settle
 	settling.Wait()
 	l.abandon("the connection was lost before it confirmed")
 	return err

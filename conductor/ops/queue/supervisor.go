@@ -113,7 +113,7 @@ func (s *supervisor) try(ctx context.Context, host brokerHost, f serve) (wasUp b
 	if err != nil {
 		return false, fmt.Errorf("connect to RabbitMQ at %s: %w", host.address(), err)
 	}
-	defer func() { _ = conn.CloseDeadline(time.Now().Add(closeTimeout)) }()
+	defer func() { _ = conn.CloseDeadline(time.Now().Add(closeTimeout)) }() //nolint:forbidigo // a deadline of the socket
 	err = f(ctx, conn, func() {
 		wasUp = true
 		s.set(nil)
@@ -185,7 +185,7 @@ func (s *supervisor) down() error {
 type boundedWrites struct{ net.Conn }
 
 func (c boundedWrites) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil { //nolint:forbidigo // a deadline of the socket
 		return 0, err
 	}
 	return c.Conn.Write(p)

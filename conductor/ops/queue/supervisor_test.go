@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 	cancel()
 	for _, tt := range []struct {
 		name string
-		ctx  context.Context
+		ctx  context.Context //nolint:containedctx // a case of the table
 		err  error
 		want verdict
 	}{

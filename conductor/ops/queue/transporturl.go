@@ -130,7 +130,7 @@ func parseHost(text, port string) (brokerHost, error) {
 		}
 		text = text[i+1:]
 	}
-	name, given := text, ""
+	var name, given string
 	if inner, ok := strings.CutPrefix(text, "["); ok {
 		if name, given, ok = strings.Cut(inner, "]"); !ok || net.ParseIP(name) == nil {
 			return h, errors.New("the IPv6 address is not right")
