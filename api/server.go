@@ -197,7 +197,8 @@ func (s *Server) authorised(r route) echo.HandlerFunc {
 		if who.Identity == nil {
 			return fail(http.StatusUnauthorized, "The request you have made requires authentication.")
 		}
-		who.creds = policy.Creds{UserID: who.UserID, ProjectID: who.ProjectID, DomainID: who.DomainID, SystemScope: who.SystemScope, Roles: who.Roles}
+		// Magnum never shows system and domain scope to its rules: a system admin is an admin without a project.
+		who.creds = policy.Creds{UserID: who.UserID, ProjectID: who.ProjectID, Roles: who.Roles}
 		who.admin = s.Policy.IsAdmin(who.creds)
 		who.creds.IsAdmin = who.admin
 		c.Set(callerKey, who)

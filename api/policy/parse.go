@@ -186,7 +186,7 @@ func parseCheck(s string) (check, error) {
 	}
 	kind, match, ok := strings.Cut(s, ":")
 	if !ok {
-		return nil, fmt.Errorf("%q is no check: those are kind:match, ! and @", s)
+		return nil, fmt.Errorf("%q is no check: there are !, @ and kind:match", s)
 	}
 	switch kind {
 	case "http", "https":
