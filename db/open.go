@@ -109,8 +109,7 @@ func openSQLite(u *url.URL) (*bun.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	if path == "" {
-		d.SetMaxOpenConns(1)
-	}
+	// SQLite has one writer. With one connection the others wait in line here; with several they would sleep and try again.
+	d.SetMaxOpenConns(1)
 	return bun.NewDB(d, sqlitedialect.New(), bun.WithDiscardUnknownColumns()), nil
 }

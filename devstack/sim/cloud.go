@@ -207,6 +207,9 @@ func (c *Cloud) after(d time.Duration, f func()) {
 	})
 }
 
+// plainNow is how Octavia and Barbican write the time.
+func (c *Cloud) plainNow() string { return c.clock.Now().Format("2006-01-02T15:04:05") }
+
 func (c *Cloud) now() string { return c.clock.Now().Format("2006-01-02T15:04:05Z") }
 
 // quota is the limit of a project. c.mu is held.

@@ -62,7 +62,7 @@ func (q *call) octaviaGet(kind, id string) (*object, error) {
 
 // octaviaBase is what all of Octavia's objects have.
 func (q *call) octaviaBase(in doc, project, lb string) doc {
-	at := q.clock.Now().Format("2006-01-02T15:04:05")
+	at := q.plainNow()
 	return doc{
 		"name": in.str("name"), "description": in.str("description"), "project_id": project, "tenant_id": project, "admin_state_up": in.flag("admin_state_up", true),
 		"provisioning_status": "PENDING_CREATE", "operating_status": "OFFLINE", "tags": in.strs("tags"), "created_at": at, "updated_at": nil, "_lb": lb,
@@ -369,7 +369,7 @@ func (q *call) mutable(lb *object) error {
 func (q *call) change(lb *object, status string, parts ...*object) {
 	lb.doc["provisioning_status"] = "PENDING_UPDATE"
 	for _, o := range parts {
-		o.doc["provisioning_status"], o.doc["updated_at"] = status, q.clock.Now().Format("2006-01-02T15:04:05")
+		o.doc["provisioning_status"], o.doc["updated_at"] = status, q.plainNow()
 		if pool := q.get("pool", o.doc.str("_pool")); pool != nil && pool.doc.str("provisioning_status") == "ACTIVE" {
 			pool.doc["provisioning_status"] = "PENDING_UPDATE"
 		}

@@ -104,6 +104,11 @@ func (k neutronKind) make(q *call, in doc) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, key := range []string{"shared", "router:external"} {
+		if in.flag(key, false) && !q.admin() {
+			return nil, fail(http.StatusForbidden, "PolicyNotAuthorized", "rule:create_%s:%s is disallowed by policy", k.kind, key)
+		}
+	}
 	q.defaultGroup(project)
 	if err := q.neutronQuota(k.quota, k.kind, project); err != nil {
 		return nil, err

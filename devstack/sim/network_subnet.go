@@ -29,11 +29,6 @@ func (c *Cloud) seedNetworks() error {
 }
 
 func createNetwork(q *call, in doc, project string) (*object, error) {
-	for _, key := range []string{"shared", "router:external"} {
-		if in.flag(key, false) && !q.admin() {
-			return nil, fail(http.StatusForbidden, "PolicyNotAuthorized", "rule:create_network:%s is disallowed by policy", key)
-		}
-	}
 	mtu := in.num("mtu")
 	if mtu == 0 {
 		mtu = 1450

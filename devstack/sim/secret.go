@@ -71,7 +71,7 @@ func createSecret(q *call) (any, error) {
 	}
 	o := q.add("secret", q.project(), doc{
 		"name": in["name"], "status": "ACTIVE", "secret_type": cmpOr(in.str("secret_type"), "opaque"), "algorithm": in["algorithm"], "bit_length": in["bit_length"], "mode": in["mode"],
-		"content_types": types, "creator_id": q.token.userID, "expiration": in["expiration"], "created": q.now(), "updated": q.now(),
+		"content_types": types, "creator_id": q.token.userID, "expiration": in["expiration"], "created": q.plainNow(), "updated": q.plainNow(),
 		"_payload": payload, "_consumers": []doc{},
 	})
 	q.header.Set("Location", q.ref(o))
@@ -145,7 +145,7 @@ func createContainer(q *call) (any, error) {
 	}
 	o := q.add("container", q.project(), doc{
 		"name": q.body["name"], "type": cmpOr(q.body.str("type"), "generic"), "secret_refs": orEmpty(refs), "status": "ACTIVE", "creator_id": q.token.userID,
-		"consumers": []doc{}, "created": q.now(), "updated": q.now(),
+		"consumers": []doc{}, "created": q.plainNow(), "updated": q.plainNow(),
 	})
 	q.header.Set("Location", q.ref(o))
 	return doc{"container_ref": q.ref(o)}, nil

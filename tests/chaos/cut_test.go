@@ -1,11 +1,16 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,10 +39,15 @@ type cutter struct {
 	at    int
 	kill  context.CancelFunc
 
+	forward http.Handler // to the cloud
+
 	mu    sync.Mutex
 	trace []string // the writes so far
 	dead  bool
 }
+
+// commit stands for a commit of the database in a trace.
+const commit = "COMMIT"
 
 type verdict int
 
@@ -87,7 +97,7 @@ func (c *cutter) isDead() bool {
 	return c.dead
 }
 
-// ServeHTTP is the proxy that the conductor's requests to the cloud go through.
+// ServeHTTP is the gate that the conductor's requests to the cloud go through.
 func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := pass
 	if writes := r.Method != http.MethodGet && r.Method != http.MethodHead && !strings.HasSuffix(r.URL.Path, "/auth/tokens"); writes {
@@ -97,16 +107,41 @@ func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// What was sent is carried out, also when the sender is gone meanwhile.
 	r = r.WithContext(context.WithoutCancel(r.Context()))
-	forward := &httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}}
 	switch v {
 	case lose:
-		forward.ServeHTTP(httptest.NewRecorder(), r)
+		c.forward.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler) // cuts the connection
 	case refuse:
 		panic(http.ErrAbortHandler)
 	default:
-		forward.ServeHTTP(w, r)
+		c.forward.ServeHTTP(w, r)
 	}
+}
+
+// gate opens the cutter in front of a cloud. In what the cloud says of itself it stands in the cloud's place.
+func (c *cutter) gate(t *testing.T, cloud string) *httptest.Server {
+	t.Helper()
+	target, err := url.Parse(cloud)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := httptest.NewServer(c)
+	t.Cleanup(gate.Close)
+	c.forward = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Header.Del("Accept-Encoding") },
+		ModifyResponse: func(r *http.Response) error {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return err
+			}
+			body = bytes.ReplaceAll(body, []byte(cloud), []byte(gate.URL))
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+			return nil
+		},
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
+	return gate
 }
 
 // watch has the commits of one connection asked about: those that change a row, for others leave nothing behind that a
@@ -120,7 +155,7 @@ func (c *cutter) watch(conn sqlite.HookRegisterer) {
 			return 0
 		}
 		changed = false
-		if c.write("COMMIT", false) == refuse {
+		if c.write(commit, false) == refuse {
 			return 1 // makes it a rollback
 		}
 		return 0

@@ -7,10 +7,9 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,7 +76,7 @@ func New(t testing.TB, o Options) *Rig {
 	if _, err := r.Store.Upgrade(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f := r.factory(t, "demo", "demo", nil)
+	f := r.factory(t, "demo", "demo", "")
 	if r.caller, err = f.Service(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -102,16 +101,14 @@ func Open(t testing.TB, connection string) *db.Store {
 	return s
 }
 
-// factory of one of the simulator's users. With a proxy everything goes through that.
-func (r *Rig) factory(t testing.TB, user, project string, proxy *url.URL) *cloud.Factory {
+// factory of one of the simulator's users. With a gate everything goes through that.
+func (r *Rig) factory(t testing.TB, user, project, gate string) *cloud.Factory {
 	t.Helper()
-	if proxy != nil { // factories copy the default transport; the environment's rules would never send loopback to a proxy
-		d := http.DefaultTransport.(*http.Transport) //nolint:forcetypeassert // the standard library's
-		before := d.Proxy
-		d.Proxy = http.ProxyURL(proxy)
-		defer func() { d.Proxy = before }()
+	keystone := r.Cloud.AuthURL()
+	if gate != "" {
+		keystone = gate + strings.TrimPrefix(keystone, r.Cloud.URL())
 	}
-	f, err := cloud.NewFactory(cloud.Config{AuthURL: r.Cloud.AuthURL(), AuthType: "password", Username: user, Password: "secret",
+	f, err := cloud.NewFactory(cloud.Config{AuthURL: keystone, AuthType: "password", Username: user, Password: "secret",
 		UserDomainName: "Default", ProjectName: project, ProjectDomainName: "Default", Interface: "public", Timeout: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +122,7 @@ type ConductorOptions struct {
 	Owner    string
 	Store    *db.Store   // nil: the rig's
 	Queue    queue.Queue // nil: none; the test calls ProcessOne
-	Proxy    *url.URL    // that its requests to the cloud go through
+	Gate     string      // root of a reverse proxy that its requests to the cloud go through, which puts itself into the catalogue
 	Parallel int         // steps of one operation side by side
 	Workers  int
 	Poll     time.Duration // longest pause between two looks at the cloud
@@ -142,7 +139,7 @@ func (r *Rig) Conductor(t testing.TB, o ConductorOptions) *conductor.Conductor {
 	if o.Verbose {
 		l = zaptest.NewLogger(t)
 	}
-	clouds := r.factory(t, "jeroboam", "service", o.Proxy)
+	clouds := r.factory(t, "jeroboam", "service", o.Gate)
 	secrets, err := certmanager.NewRows(o.Store, r.keys)
 	if err != nil {
 		t.Fatal(err)
