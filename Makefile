@@ -16,11 +16,11 @@ help: ## list the targets
 
 build: ## build every command into bin/
 	@mkdir -p bin
-	go build -trimpath -o bin/ ./cmd/...
+	go build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
 
 demo: ## create and delete a cluster in a simulated cloud; KEEP=1 leaves it running
 	@mkdir -p bin
-	go build -trimpath -o bin/jeroboam ./cmd/jeroboam
+	go build -trimpath -ldflags "-s -w" -o bin/jeroboam ./cmd/jeroboam
 	bin/jeroboam demo $(if $(filter 1,$(KEEP)),--keep)
 
 test: check-generated ## run every test, against real RabbitMQ, MariaDB, PostgreSQL and Keystone

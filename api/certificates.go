@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/rand"
 	"errors"
 	"net/http"
 
@@ -90,9 +91,15 @@ func (s *Server) signCertificate(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	signed, err := pki.SignCSR(b, []byte(*csr), s.X509)
-	if err != nil {
+	options := s.X509
+	options.Source = pki.Source{Now: s.Now(), Rand: rand.Reader}
+	signed, err := pki.SignCSR(b, []byte(*csr), options)
+	var extension *pki.ExtensionError
+	if errors.As(err, &extension) || errors.Is(err, pki.ErrBadCSR) {
 		return badRequest("%s", err.Error())
+	}
+	if err != nil {
+		return err
 	}
 	return c.JSON(http.StatusCreated, wire.Certificate{ClusterUUID: v.UUID, Links: wire.Links(s.base(c), "certificates/"+v.UUID), CSR: *csr, PEM: trimPEM(signed), CACertType: kind})
 }

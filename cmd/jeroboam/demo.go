@@ -56,7 +56,13 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if d.folder, err = os.MkdirTemp("", "jeroboam-demo-"); err != nil {
 		return fmt.Errorf("making a folder: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(d.folder)) }()
+	defer func() {
+		if err != nil { // the log may tell more
+			err = fmt.Errorf("%w\nlog and database are kept in %s", err, d.folder)
+			return
+		}
+		err = os.RemoveAll(d.folder)
+	}()
 	if err := d.startCloud(); err != nil {
 		return err
 	}

@@ -3,8 +3,6 @@ package sim
 import (
 	"net/http"
 	"regexp"
-	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 )
@@ -128,13 +126,11 @@ func listZones(*call) (any, error) {
 // used counts what the servers of a project take of each quota.
 func (c *Cloud) used(project string) map[string]int {
 	out := map[string]int{"instances": 0, "cores": 0, "ram": 0}
-	for _, s := range c.table("server").order {
-		if s.project == project {
-			flavor := s.doc.sub("_flavor")
-			out["instances"]++
-			out["cores"] += flavor.num("vcpus")
-			out["ram"] += flavor.num("ram")
-		}
+	for _, s := range c.with("server", byProject, project) {
+		flavor := s.doc.sub("_flavor")
+		out["instances"]++
+		out["cores"] += flavor.num("vcpus")
+		out["ram"] += flavor.num("ram")
 	}
 	out["server_groups"] = c.count("server_group", project)
 	return out
@@ -196,155 +192,11 @@ func setComputeQuota(q *call) (any, error) {
 	return showComputeQuota(q)
 }
 
-// Keypairs belong to a user, in whatever project.
-
-func (q *call) keypairUser() string {
-	if user := q.query.Get("user_id"); user != "" && q.admin() {
-		return user
-	}
-	return q.token.userID
-}
-
-func (q *call) keypair() (*object, error) {
-	if o := q.get("keypair", q.keypairUser()+"/"+q.arg("name")); o != nil {
-		return o, nil
-	}
-	return nil, fail(http.StatusNotFound, "", "Keypair %s not found for user %s", q.arg("name"), q.keypairUser())
-}
-
-func listKeypairs(q *call) (any, error) {
-	out := []doc{}
-	for _, o := range q.with("keypair", "user_id", q.keypairUser()) {
-		out = append(out, doc{"keypair": o.doc.public()})
-	}
-	return doc{"keypairs": out}, nil
-}
-
-func createKeypair(q *call) (any, error) {
-	in, err := q.input("keypair")
+// pattern is how Nova compares names: by an unanchored regular expression, or as they are if it is none.
+func pattern(s string) func(string) bool {
+	re, err := regexp.Compile(s)
 	if err != nil {
-		return nil, err
+		return func(value string) bool { return value == s }
 	}
-	name, user := in.str("name"), cmpOr(in.str("user_id"), q.token.userID)
-	id := user + "/" + name
-	switch {
-	case name == "":
-		return nil, badRequest("Invalid input for field/attribute name. Value: . '' is too short")
-	case len(strings.Fields(in.str("public_key"))) < 2:
-		return nil, badRequest("Keypair data is invalid: failed to generate fingerprint")
-	case user != q.token.userID && !q.admin():
-		return nil, fail(http.StatusForbidden, "", "Policy doesn't allow os_compute_api:os-keypairs:create to be performed.")
-	case q.get("keypair", id) != nil:
-		return nil, fail(http.StatusConflict, "", "Key pair '%s' already exists.", name)
-	}
-	if q.microversion() >= 2 {
-		q.status = http.StatusCreated
-	}
-	o := q.put(&object{kind: "keypair", id: id, doc: doc{
-		"name": name, "user_id": user, "public_key": in.str("public_key"), "type": cmpOr(in.str("type"), "ssh"), "created_at": q.now(),
-		"fingerprint": uuid.NewMD5(uuid.Nil, []byte(in.str("public_key"))).String(), "id": int(q.seq), "deleted": false,
-	}})
-	return doc{"keypair": o.doc.public()}, nil
-}
-
-func showKeypair(q *call) (any, error) {
-	o, err := q.keypair()
-	if err != nil {
-		return nil, err
-	}
-	return doc{"keypair": o.doc.public()}, nil
-}
-
-func deleteKeypair(q *call) (any, error) {
-	o, err := q.keypair()
-	if err != nil {
-		return nil, err
-	}
-	if q.microversion() >= 2 {
-		q.status = http.StatusNoContent
-	}
-	q.remove(o)
-	return nil, nil
-}
-
-// Server groups.
-
-func (q *call) groupView(o *object) doc {
-	out := doc{"id": o.id, "name": o.name(), "members": []string{}, "metadata": doc{}, "project_id": o.project, "user_id": o.doc["user_id"]}
-	members := []string{}
-	for _, s := range q.with("server", "_group", o.id) {
-		members = append(members, s.id)
-	}
-	out["members"] = members
-	if q.microversion() >= 64 {
-		out["policy"], out["rules"] = o.doc["policy"], o.doc["rules"]
-		delete(out, "metadata")
-	} else {
-		out["policies"] = []any{o.doc["policy"]}
-	}
-	return out
-}
-
-func listServerGroups(q *call) (any, error) {
-	return q.list(listing{kind: "server_group", collection: "server_groups", render: q.groupView, sees: func(o *object) bool {
-		return o.project == q.project() || q.admin() && q.query.Has("all_projects")
-	}})
-}
-
-var policies = []string{"affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"}
-
-func createServerGroup(q *call) (any, error) {
-	in, err := q.input("server_group")
-	if err != nil {
-		return nil, err
-	}
-	policy := in.str("policy")
-	if q.microversion() < 64 {
-		policy = strings.Join(in.strs("policies"), ",")
-	}
-	if !slices.Contains(policies, policy) || in.str("name") == "" {
-		return nil, badRequest("Invalid input for field/attribute policy. Value: %s. '%s' is not one of %v", policy, policy, policies)
-	}
-	if q.over("server_groups", q.project(), q.count("server_group", q.project()), 1) {
-		return nil, fail(http.StatusForbidden, "", "Quota exceeded, too many server groups.")
-	}
-	rules := in.sub("rules")
-	if rules == nil {
-		rules = doc{}
-	}
-	o := q.add("server_group", q.project(), doc{"name": in.str("name"), "policy": policy, "rules": rules, "user_id": q.token.userID})
-	return doc{"server_group": q.groupView(o)}, nil
-}
-
-func (q *call) serverGroup() (*object, error) {
-	if o := q.own("server_group", q.arg("id")); o != nil {
-		return o, nil
-	}
-	return nil, fail(http.StatusNotFound, "", "Instance group %s could not be found.", q.arg("id"))
-}
-
-func showServerGroup(q *call) (any, error) {
-	o, err := q.serverGroup()
-	if err != nil {
-		return nil, err
-	}
-	return doc{"server_group": q.groupView(o)}, nil
-}
-
-func deleteServerGroup(q *call) (any, error) {
-	o, err := q.serverGroup()
-	if err != nil {
-		return nil, err
-	}
-	q.remove(o)
-	return nil, nil
-}
-
-// matchesPattern is how Nova compares names: as an unanchored regular expression.
-func matchesPattern(s, pattern string) bool {
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return s == pattern
-	}
-	return re.MatchString(s)
+	return re.MatchString
 }

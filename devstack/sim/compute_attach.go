@@ -41,7 +41,7 @@ func attachPort(q *call) (any, error) {
 	if err := q.checkNIC(nic); err != nil {
 		return nil, err
 	}
-	if err := q.plug(o, nic); err != nil {
+	if err := q.plug(o, nic, nil); err != nil {
 		return nil, err
 	}
 	ports := o.doc.strs("_ports")
@@ -75,7 +75,7 @@ func detachPort(q *call) (any, error) {
 }
 
 // mapVolume makes or attaches a volume of a block device mapping.
-func (q *call) mapVolume(server *object, d doc, o *order) error {
+func (q *call) mapVolume(server *object, d doc) error {
 	var volume *object
 	if d.str("source_type") == "volume" {
 		volume = q.get("volume", d.str("uuid"))
@@ -85,7 +85,7 @@ func (q *call) mapVolume(server *object, d doc, o *order) error {
 	} else {
 		in := doc{"size": d.num("volume_size"), "volume_type": d["volume_type"], "availability_zone": server.doc["OS-EXT-AZ:availability_zone"]}
 		if d.str("source_type") == "image" {
-			in["imageRef"] = o.image.id
+			in["imageRef"] = d.str("uuid")
 		}
 		made, err := q.newVolume(in, server.project, server.doc.str("user_id"))
 		if err != nil {

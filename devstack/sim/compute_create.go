@@ -3,7 +3,6 @@ package sim
 import (
 	"encoding/base64"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -25,6 +24,7 @@ type order struct {
 	volumes       []doc // of the block device mapping
 	fromVolume    bool
 	nics          []doc
+	groups        []string // ids, for ports that are made
 }
 
 func createServer(q *call) (any, error) {
@@ -213,6 +213,15 @@ func (o *order) networks(q *call) error {
 		}
 		return nil
 	}
+	for _, g := range o.in.docs("security_groups") {
+		group := q.first("security_group", func(x *object) bool {
+			return x.project == q.project() && (x.id == g.str("name") || x.name() == g.str("name"))
+		})
+		if group == nil {
+			return badRequest("Security group %s not found for project %s.", g.str("name"), q.project())
+		}
+		o.groups = append(o.groups, group.id)
+	}
 	o.nics = o.in.docs("networks")
 	for _, nic := range o.nics {
 		if err := q.checkNIC(nic); err != nil {
@@ -269,133 +278,4 @@ func (o *order) quota(q *call) error {
 	}
 	join := func(l []string) string { return strings.Join(l, ", ") }
 	return fail(http.StatusForbidden, "", "Quota exceeded for %s: Requested %s, but already used %s of %s %s", join(names), join(more), join(taken), join(limits), join(names))
-}
-
-// place writes the server down as it is when the request is answered.
-func (o *order) place(q *call) *object {
-	image, group := "", ""
-	properties := map[string]string{}
-	if o.image != nil {
-		image = o.image.id
-		for key, value := range o.image.doc.sub("_properties") {
-			properties[key] = text(value)
-		}
-	}
-	if o.group != nil {
-		group = o.group.id
-	}
-	metadata := o.in.sub("metadata")
-	if metadata == nil {
-		metadata = doc{}
-	}
-	drive := ""
-	if o.in.flag("config_drive", false) {
-		drive = "True"
-	}
-	var key any
-	if o.in.str("key_name") != "" {
-		key = o.in.str("key_name")
-	}
-	return q.add("server", q.project(), doc{
-		"name": o.in.str("name"), "status": "BUILD", "tenant_id": q.project(), "user_id": q.token.userID, "created": q.now(), "updated": q.now(),
-		"metadata": metadata, "tags": o.in.strs("tags"), "key_name": key, "config_drive": drive, "OS-EXT-AZ:availability_zone": o.zone,
-		"OS-EXT-STS:task_state": "scheduling", "OS-EXT-STS:vm_state": "building", "OS-EXT-STS:power_state": 0, "OS-DCF:diskConfig": "MANUAL",
-		"accessIPv4": "", "accessIPv6": "", "hostId": "", "progress": 0, "OS-SRV-USG:launched_at": nil, "OS-SRV-USG:terminated_at": nil, "locked": false,
-		"description": o.in["description"], "_flavor": o.flavor.doc, "_image": image, "_properties": properties, "_userData": o.userData, "_fromVolume": o.fromVolume,
-		"_group": group, "_ports": []string{}, "_ownPorts": []string{}, "_volumes": []string{}, "_doomedVolumes": []string{},
-	})
-}
-
-// build schedules what Nova's compute host does: plug, make volumes, boot.
-func (q *call) build(server *object, o *order) {
-	latency := q.options.Latency
-	if q.action.Fault == "" {
-		q.after(latency.Port, func() { q.prepare(server, o) })
-	}
-	q.start(latency.ServerBuild, func() {
-		if q.alive(server) && server.doc.str("status") == "BUILD" && server.doc.str("OS-EXT-STS:task_state") != "deleting" {
-			q.Cloud.activate(server)
-		}
-	}, func(message string) { q.failServer(server, message) })
-}
-
-// prepare plugs the server into its networks and makes its volumes. What can only go wrong here ends in ERROR.
-func (q *call) prepare(server *object, o *order) {
-	if !q.alive(server) || server.doc.str("OS-EXT-STS:task_state") == "deleting" {
-		return
-	}
-	server.doc["OS-EXT-STS:task_state"] = "networking"
-	for _, nic := range o.nics {
-		if err := q.plug(server, nic); err != nil {
-			q.failServer(server, "Build of instance "+server.id+" aborted: "+err.Error())
-			return
-		}
-	}
-	server.doc["OS-EXT-STS:task_state"] = "block_device_mapping"
-	for _, d := range o.volumes {
-		if err := q.mapVolume(server, d, o); err != nil {
-			q.failServer(server, "Build of instance "+server.id+" aborted: "+err.Error())
-			return
-		}
-	}
-	server.doc["OS-EXT-STS:task_state"] = "spawning"
-}
-
-// plug gives the server a port: its own new one, or the one that was asked for.
-func (q *call) plug(server *object, nic doc) error {
-	port := q.get("port", nic.str("port"))
-	switch {
-	case nic.has("port") && port == nil:
-		return badRequest("Port id %s could not be found.", nic.str("port"))
-	case port != nil && port.doc.str("device_id") != "" && port.doc.str("device_id") != server.id:
-		return fail(http.StatusConflict, "", "Port %s is still in use.", port.id)
-	case port == nil:
-		network := q.get("network", nic.str("uuid"))
-		if network == nil {
-			return badRequest("Network %s could not be found.", nic.str("uuid"))
-		}
-		in := doc{"security_groups": []any{q.defaultGroup(server.project).id}}
-		if ip := nic.str("fixed_ip"); ip != "" {
-			in["fixed_ips"] = []any{doc{"ip_address": ip}}
-		}
-		made, err := q.servicePort(network, server.project, in)
-		if err != nil {
-			return err
-		}
-		port = made
-		server.doc["_ownPorts"] = append(slices.Clone(server.doc.strs("_ownPorts")), port.id)
-	}
-	server.doc["_ports"] = append(slices.Clone(server.doc.strs("_ports")), port.id)
-	port.doc["status"] = "DOWN"
-	q.bindPort(port, server.id, "compute:"+server.doc.str("OS-EXT-AZ:availability_zone"))
-	return nil
-}
-
-// failServer lets a build end badly. The fault is what users get to see of it.
-func (c *Cloud) failServer(server *object, message string) {
-	if !c.alive(server) || server.doc.str("OS-EXT-STS:task_state") == "deleting" {
-		return
-	}
-	c.setServer(server, "ERROR", "error", nil, 0)
-	server.doc["fault"] = doc{"code": 500, "message": message, "created": c.now()}
-}
-
-func (c *Cloud) setServer(server *object, status, vm string, task any, power int) {
-	server.doc["status"], server.doc["OS-EXT-STS:vm_state"], server.doc["OS-EXT-STS:task_state"] = status, vm, task
-	server.doc["OS-EXT-STS:power_state"], server.doc["updated"] = power, c.now()
-}
-
-// fixedAddresses lists the addresses of a server's ports, in the order of the ports.
-func (c *Cloud) fixedAddresses(server *object) []netip.Addr {
-	var out []netip.Addr
-	for _, id := range server.doc.strs("_ports") {
-		if p := c.get("port", id); p != nil {
-			for _, ip := range p.doc.docs("fixed_ips") {
-				if a, err := netip.ParseAddr(ip.str("ip_address")); err == nil {
-					out = append(out, a)
-				}
-			}
-		}
-	}
-	return out
 }

@@ -87,11 +87,12 @@ func listServers(detail bool) func(*call) (any, error) {
 }
 
 func serverFilters(q *call) map[string]func(*object, string) bool {
+	name := pattern(q.query.Get("name")) // of all servers, so compiled once
 	own := func(key string) func(*object, string) bool {
 		return func(o *object, value string) bool { return o.doc.str(key) == value }
 	}
 	return map[string]func(*object, string) bool{
-		"name":              func(o *object, value string) bool { return matchesPattern(o.name(), value) },
+		"name":              func(o *object, _ string) bool { return name(o.name()) },
 		"status":            func(o *object, value string) bool { return strings.EqualFold(o.doc.str("status"), value) },
 		"vm_state":          own("OS-EXT-STS:vm_state"),
 		"availability_zone": own("OS-EXT-AZ:availability_zone"),
@@ -118,7 +119,7 @@ func serverFilters(q *call) map[string]func(*object, string) bool {
 		},
 		"ip": func(o *object, value string) bool {
 			for _, a := range q.fixedAddresses(o) {
-				if matchesPattern(a.String(), value) {
+				if pattern(value)(a.String()) {
 					return true
 				}
 			}
@@ -269,168 +270,4 @@ func (c *Cloud) vanish(server *object) {
 			c.remove(v)
 		}
 	}
-}
-
-// serverAction is POST /servers/{id}/action.
-func serverAction(q *call) (any, error) {
-	o, err := q.serverByID()
-	if err != nil {
-		return nil, err
-	}
-	for name, argument := range q.body {
-		switch name {
-		case "os-stop":
-			return nil, q.switchServer(o, "stop", "ACTIVE", "powering-off", func() { q.powerOff(o, func() { q.setServer(o, "SHUTOFF", "stopped", nil, 4) }) })
-		case "os-start":
-			return nil, q.switchServer(o, "start", "SHUTOFF", "powering-on", func() { q.Cloud.activate(o) })
-		case "reboot":
-			return nil, q.switchServer(o, "reboot", "ACTIVE", "rebooting", func() { q.powerOff(o, func() { q.Cloud.activate(o) }) })
-		case "rebuild":
-			return q.rebuild(o, asDoc(argument))
-		case "os-getConsoleOutput":
-			q.status = http.StatusOK
-			return doc{"output": q.console(o, asDoc(argument))}, nil
-		}
-	}
-	return nil, badRequest("There is no such action: %v", q.body)
-}
-
-// switchServer checks the state and starts a change of it.
-func (q *call) switchServer(o *object, name, from, task string, done func()) error {
-	if o.doc.str("status") != from && !(name == "reboot" && o.doc.str("status") == "SHUTOFF") {
-		return fail(http.StatusConflict, "", "Cannot '%s' instance %s while it is in vm_state %s", name, o.id, o.doc.str("OS-EXT-STS:vm_state"))
-	}
-	if t := o.doc.str("OS-EXT-STS:task_state"); t != "" {
-		return fail(http.StatusConflict, "", "Cannot '%s' instance %s while it is in task_state %s", name, o.id, t)
-	}
-	o.doc["OS-EXT-STS:task_state"] = task
-	q.start(q.options.Latency.ServerAction, func() {
-		if q.alive(o) && o.doc.str("OS-EXT-STS:task_state") == task {
-			done()
-		}
-	}, func(message string) { q.failServer(o, message) })
-	return nil
-}
-
-// rebuild puts an image on the server's disk; the server keeps its ports.
-func (q *call) rebuild(o *object, in doc) (any, error) {
-	image := q.seen("image", in.str("imageRef"))
-	if image == nil {
-		return nil, badRequest("Image %s could not be found.", in.str("imageRef"))
-	}
-	if o.doc.str("status") != "ACTIVE" && o.doc.str("status") != "SHUTOFF" && o.doc.str("status") != "ERROR" {
-		return nil, fail(http.StatusConflict, "", "Cannot 'rebuild' instance %s while it is in vm_state %s", o.id, o.doc.str("OS-EXT-STS:vm_state"))
-	}
-	o.doc["status"], o.doc["OS-EXT-STS:task_state"] = "REBUILD", "rebuilding"
-	properties := map[string]string{}
-	for key, value := range image.doc.sub("_properties") {
-		properties[key] = text(value)
-	}
-	o.doc["_image"], o.doc["_properties"] = image.id, properties
-	q.start(q.options.Latency.ServerBuild, func() {
-		q.powerOff(o, func() {
-			q.fabric.Forget(o.id)
-			if q.alive(o) && o.doc.str("status") == "REBUILD" {
-				q.Cloud.activate(o)
-			}
-		})
-	}, func(message string) { q.failServer(o, message) })
-	return doc{"server": q.serverView(o)}, nil
-}
-
-func (q *call) console(o *object, in doc) string {
-	node := q.nodes[o.id]
-	if node == nil {
-		return ""
-	}
-	lines := node.Console()
-	if n := in.num("length"); n > 0 && n < len(lines) {
-		lines = lines[len(lines)-n:]
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
-
-// Metadata and tags.
-
-func showMetadata(q *call) (any, error) {
-	o, err := q.serverByID()
-	if err != nil {
-		return nil, err
-	}
-	return doc{"metadata": o.doc["metadata"]}, nil
-}
-
-func setMetadata(q *call) (any, error) {
-	o, err := q.serverByID()
-	if err != nil {
-		return nil, err
-	}
-	o.doc["metadata"] = doc{}
-	return mergeMetadata(q)
-}
-
-func mergeMetadata(q *call) (any, error) {
-	o, err := q.serverByID()
-	if err != nil {
-		return nil, err
-	}
-	merged := doc{}
-	for _, m := range []doc{o.doc.sub("metadata"), q.body.sub("metadata")} {
-		for key, value := range m {
-			merged[key] = value
-		}
-	}
-	o.doc["metadata"] = merged
-	return doc{"metadata": merged}, nil
-}
-
-func deleteMetadata(q *call) (any, error) {
-	o, err := q.serverByID()
-	if err != nil {
-		return nil, err
-	}
-	if !o.doc.sub("metadata").has(q.arg("key")) {
-		return nil, fail(http.StatusNotFound, "", "Metadata item was not found")
-	}
-	delete(o.doc.sub("metadata"), q.arg("key"))
-	return nil, nil
-}
-
-func (q *call) changeServerTags(change func([]string) []string) (any, error) {
-	o, err := q.serverByID()
-	if err != nil {
-		return nil, err
-	}
-	tags := change(slices.Clone(o.doc.strs("tags")))
-	slices.Sort(tags)
-	o.doc["tags"] = slices.Compact(tags)
-	return doc{"tags": o.doc["tags"]}, nil
-}
-
-func showServerTags(q *call) (any, error) {
-	return q.changeServerTags(func(tags []string) []string { return tags })
-}
-
-func setServerTags(q *call) (any, error) {
-	return q.changeServerTags(func([]string) []string { return q.body.strs("tags") })
-}
-
-func addServerTag(q *call) (any, error) {
-	_, err := q.changeServerTags(func(tags []string) []string { return append(tags, q.arg("tag")) })
-	return nil, err
-}
-
-func deleteServerTag(q *call) (any, error) {
-	had := false
-	_, err := q.changeServerTags(func(tags []string) []string {
-		i := slices.Index(tags, q.arg("tag"))
-		if had = i >= 0; !had {
-			return tags
-		}
-		return slices.Delete(tags, i, i+1)
-	})
-	if err == nil && !had {
-		err = fail(http.StatusNotFound, "", "Server %s has no tag '%s'", q.arg("id"), q.arg("tag"))
-	}
-	return nil, err
 }

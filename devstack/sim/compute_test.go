@@ -14,6 +14,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servergroups"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/tags"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/groups"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 )
 
@@ -160,6 +161,29 @@ func TestBootFromVolume(t *testing.T) {
 	a.awaitGone(t, s.ID)
 	if left := c.Resources(a.project)["volume"]; len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// Ports that Nova makes go with the server, and have the groups that the request names.
+func TestServerOwnPorts(t *testing.T) {
+	c := start(t, Options{})
+	a, ctx := login(t, c, "demo", "demo"), t.Context()
+	l := a.lan(t, "n", "10.0.0.0/24")
+	group := must[*groups.SecGroup](t)(groups.Create(ctx, a.network, groups.CreateOpts{Name: "g"}).Extract())
+	o := a.order(t, "s", "")
+	o.Networks, o.SecurityGroups = []servers.Network{{UUID: l.network.ID, FixedIP: "10.0.0.50"}}, []string{"g"}
+	s := must[*servers.Server](t)(servers.Create(ctx, a.compute, o, nil).Extract())
+	a.awaitStatus(t, s.ID, "ACTIVE")
+	found := must[[]ports.Port](t)(ports.ExtractPorts(pages(t, ports.List(a.network, ports.ListOpts{DeviceID: s.ID}))))
+	if len(found) != 1 || found[0].FixedIPs[0].IPAddress != "10.0.0.50" || found[0].SecurityGroups[0] != group.ID {
+		t.Errorf("ports: %+v", found)
+	}
+	o.SecurityGroups = []string{"none"}
+	refused(t, servers.Create(ctx, a.compute, o, nil).Err, 400, "Security group none not found")
+	ok(t, servers.Delete(ctx, a.compute, s.ID).ExtractErr())
+	a.awaitGone(t, s.ID)
+	if left := must[[]ports.Port](t)(ports.ExtractPorts(pages(t, ports.List(a.network, ports.ListOpts{DeviceID: s.ID})))); len(left) != 0 {
+		t.Errorf("left: %+v", left)
 	}
 }
 

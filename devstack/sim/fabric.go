@@ -152,7 +152,7 @@ func (f *fabric) reach(subnetID string, to netip.Addr) *object {
 		return nil
 	}
 	for _, p := range c.interfaces(router) {
-		if owner := c.addresses[p.doc.docs("fixed_ips")[0].str("subnet_id")][to]; owner != "" {
+		if owner := c.addresses[subnetOf(p)][to]; owner != "" {
 			return c.portOf(owner)
 		}
 	}

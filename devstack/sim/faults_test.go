@@ -1,10 +1,8 @@
 package sim
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"net/http"
 	"testing"
 	"time"
 
@@ -55,38 +53,37 @@ func TestFaultRules(t *testing.T) {
 func TestFaultsOverHTTP(t *testing.T) {
 	c := start(t, Options{})
 	a := login(t, c, "demo", "demo")
-	client := &http.Client{Timeout: time.Minute}
-	send := func(method, path, body string) *http.Response {
+	send := func(method, path, body string) (int, []byte) {
 		t.Helper()
-		request := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), method, c.URL()+path, bytes.NewBufferString(body)))
-		response := must[*http.Response](t)(client.Do(request))
-		t.Cleanup(func() { _ = response.Body.Close() })
-		return response
+		status, _, out := ask(t, method, c.URL()+path, body, nil)
+		return status, out
 	}
 	for _, bad := range []string{"{", `{"action":{}}`, `{"path":"(","action":{"status":1}}`, `{"unknown":1,"action":{"status":500}}`} {
-		if r := send("POST", "/_sim/faults", bad); r.StatusCode != 400 {
-			t.Errorf("%s: %s", bad, r.Status)
+		if status, _ := send("POST", "/_sim/faults", bad); status != 400 {
+			t.Errorf("%s: %d", bad, status)
 		}
 	}
-	if r := send("POST", "/_sim/faults", `{"service":"neutron","method":"post","times":1,"action":{"lose":"504"}}`); r.StatusCode != 204 {
-		t.Fatal(r.Status)
+	if status, _ := send("POST", "/_sim/faults", `{"service":"neutron","method":"post","times":1,"action":{"lose":"504"}}`); status != 204 {
+		t.Fatal(status)
 	}
 	refused(t, networks.Create(t.Context(), a.network, networks.CreateOpts{Name: "n"}).Err, 504, "")
 	var left map[string][]string
-	ok(t, json.NewDecoder(send("GET", "/_sim/resources?project="+a.project, "").Body).Decode(&left))
+	_, raw := send("GET", "/_sim/resources?project="+a.project, "")
+	ok(t, json.Unmarshal(raw, &left))
 	if len(left["network"]) != 1 {
 		t.Errorf("left: %v", left)
 	}
 	var calls map[string]map[string]int
-	ok(t, json.NewDecoder(send("GET", "/_sim/calls", "").Body).Decode(&calls))
+	_, raw = send("GET", "/_sim/calls", "")
+	ok(t, json.Unmarshal(raw, &calls))
 	if calls["network"]["POST /networks"] != 1 {
 		t.Errorf("calls: %v", calls)
 	}
-	if r := send("DELETE", "/_sim/faults", ""); r.StatusCode != 204 {
-		t.Error(r.Status)
+	if status, _ := send("DELETE", "/_sim/faults", ""); status != 204 {
+		t.Error(status)
 	}
-	if r := send("POST", "/_sim/endpoints", `{"Type":"container-infra","Name":"magnum","URL":"http://127.0.0.1:1"}`); r.StatusCode != 204 || len(c.Endpoints()) != 10 {
-		t.Errorf("%s %v", r.Status, c.Endpoints())
+	if status, _ := send("POST", "/_sim/endpoints", `{"Type":"container-infra","Name":"magnum","URL":"http://127.0.0.1:1"}`); status != 204 || len(c.Endpoints()) != 10 {
+		t.Errorf("%d %v", status, c.Endpoints())
 	}
 }
 

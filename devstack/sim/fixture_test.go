@@ -3,7 +3,9 @@ package sim
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,7 +102,7 @@ func refused(t *testing.T, err error, status int, words string) {
 	if !errors.As(err, &code) {
 		t.Fatalf("got %v, want HTTP %d", err, status)
 	}
-	if code.Actual != status || !matchesPattern(string(code.Body), words) {
+	if code.Actual != status || !pattern(words)(string(code.Body)) {
 		t.Fatalf("got HTTP %d %s, want %d %q", code.Actual, code.Body, status, words)
 	}
 }
@@ -150,11 +152,16 @@ func (a *actor) flavorID(t *testing.T, name string) string {
 	return ""
 }
 
-func get(t *testing.T, url string) *http.Response {
+// ask sends a request that no client library makes.
+func ask(t *testing.T, method, url, body string, header map[string]string) (int, http.Header, []byte) {
 	t.Helper()
-	request := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))
-	client := &http.Client{Timeout: 10 * time.Second}
-	response := must[*http.Response](t)(client.Do(request))
-	t.Cleanup(func() { _ = response.Body.Close() })
-	return response
+	request := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body)))
+	for key, value := range header {
+		request.Header.Set(key, value)
+	}
+	client := &http.Client{Timeout: time.Minute}
+	response, err := client.Do(request)
+	ok(t, err)
+	defer response.Body.Close()
+	return response.StatusCode, response.Header, must[[]byte](t)(io.ReadAll(response.Body))
 }

@@ -80,8 +80,12 @@ func (q *call) associate(o *object, in doc) error {
 
 // routerBetween finds the router that has an interface in the subnet and its gateway on the network.
 func (c *Cloud) routerBetween(subnetID, networkID string) *object {
-	for _, p := range c.table("port").order {
-		if p.doc.str("device_owner") != "network:router_interface" || p.doc.docs("fixed_ips")[0].str("subnet_id") != subnetID {
+	subnet := c.get("subnet", subnetID)
+	if subnet == nil {
+		return nil
+	}
+	for _, p := range c.with("port", "network_id", subnet.doc.str("network_id")) {
+		if p.doc.str("device_owner") != "network:router_interface" || subnetOf(p) != subnetID {
 			continue
 		}
 		router := c.get("router", p.doc.str("device_id"))
@@ -99,7 +103,7 @@ func (c *Cloud) floatingThrough(router *object, subnetID string) *object {
 			return false
 		}
 		port := c.get("port", o.doc.str("port_id"))
-		return subnetID == "" || port != nil && port.doc.docs("fixed_ips")[0].str("subnet_id") == subnetID
+		return subnetID == "" || port != nil && subnetOf(port) == subnetID
 	})
 }
 

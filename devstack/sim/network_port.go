@@ -224,3 +224,11 @@ func (c *Cloud) bindPort(o *object, device, owner string) {
 	}
 	c.fabric.portChanged(o)
 }
+
+// subnetOf is where a port has its first address; "" when it has none.
+func subnetOf(port *object) string {
+	for _, ip := range port.doc.docs("fixed_ips") {
+		return ip.str("subnet_id")
+	}
+	return ""
+}

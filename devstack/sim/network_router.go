@@ -3,6 +3,7 @@ package sim
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 )
 
 func createRouter(q *call, in doc, project string) (*object, error) {
@@ -84,10 +85,15 @@ func updateRouter(q *call, o *object, in doc) error {
 	return nil
 }
 
+// interfaces lists the ports that a router has in subnets.
 func (c *Cloud) interfaces(router *object) []*object {
-	return c.find("port", func(o *object) bool {
-		return o.doc.str("device_id") == router.id && o.doc.str("device_owner") == "network:router_interface"
-	})
+	var out []*object
+	for _, id := range router.doc.strs("_interfaces") {
+		if p := c.get("port", id); p != nil && p.doc.str("device_id") == router.id {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func deleteRouter(q *call, o *object) error {
@@ -121,16 +127,20 @@ func addInterface(q *call) (any, error) {
 		if port.doc.str("device_id") != "" {
 			return nil, fail(http.StatusConflict, "PortInUse", "Unable to complete operation on port %s for network %s. Port already has an attached device %s.", id, port.doc.str("network_id"), port.doc.str("device_id"))
 		}
+		if subnetOf(port) == "" {
+			return nil, fail(http.StatusBadRequest, "BadRequest", "Bad router request: Router port must have at least one fixed IP.")
+		}
 		q.bindPort(port, router.id, "network:router_interface")
 		port.doc["status"] = "ACTIVE"
 	} else if port, err = q.interfaceOn(router, q.body.str("subnet_id")); err != nil {
 		return nil, err
 	}
+	router.doc["_interfaces"] = append(router.doc.strs("_interfaces"), port.id)
 	return interfaceView(router, port), nil
 }
 
 func interfaceView(router, port *object) doc {
-	subnet := port.doc.docs("fixed_ips")[0].str("subnet_id")
+	subnet := subnetOf(port)
 	return doc{
 		"id": router.id, "tenant_id": router.project, "project_id": router.project, "port_id": port.id,
 		"network_id": port.doc.str("network_id"), "subnet_id": subnet, "subnet_ids": []string{subnet},
@@ -147,7 +157,10 @@ func (q *call) interfaceOn(router *object, subnetID string) (*object, error) {
 		return nil, fail(http.StatusBadRequest, "BadRequest", "Bad router request: Subnet for router interface must have a gateway IP.")
 	}
 	for _, p := range q.interfaces(router) {
-		other := q.get("subnet", p.doc.docs("fixed_ips")[0].str("subnet_id"))
+		other := q.get("subnet", subnetOf(p))
+		if other == nil {
+			continue
+		}
 		if other.id == subnet.id {
 			return nil, fail(http.StatusBadRequest, "BadRequest", "Bad router request: Router already has a port on subnet %s.", subnet.id)
 		}
@@ -173,7 +186,7 @@ func removeInterface(q *call) (any, error) {
 		return nil, err
 	}
 	for _, p := range q.interfaces(router) {
-		subnet := p.doc.docs("fixed_ips")[0].str("subnet_id")
+		subnet := subnetOf(p)
 		if p.id != q.body.str("port_id") && subnet != q.body.str("subnet_id") {
 			continue
 		}
@@ -182,6 +195,7 @@ func removeInterface(q *call) (any, error) {
 		}
 		view := interfaceView(router, p)
 		q.removePort(p)
+		router.doc["_interfaces"] = slices.DeleteFunc(router.doc.strs("_interfaces"), func(id string) bool { return id == p.id })
 		return view, nil
 	}
 	return nil, fail(http.StatusNotFound, "RouterInterfaceNotFoundForSubnet", "Router %s has no interface on subnet %s", router.id, q.body.str("subnet_id"))

@@ -9,8 +9,10 @@ import (
 
 // defaultGroup returns the security group that every project has, and makes it when it is first needed.
 func (c *Cloud) defaultGroup(project string) *object {
-	if o := c.first("security_group", func(o *object) bool { return o.project == project && o.name() == "default" }); o != nil {
-		return o
+	for _, o := range c.with("security_group", byProject, project) {
+		if o.name() == "default" {
+			return o
+		}
 	}
 	q := &call{Cloud: c}
 	o := q.newGroup(doc{"name": "default", "description": "Default security group"}, project)

@@ -112,6 +112,11 @@ func TestNetworkConflicts(t *testing.T) {
 		{"second interface in a subnet", "already has a port", 400, func() error {
 			return routers.AddInterface(ctx, a.network, l.router.ID, routers.AddInterfaceOpts{SubnetID: l.subnet.ID}).Err
 		}},
+		{"interface without an address", "at least one fixed IP", 400, func() error {
+			bare := must[*ports.Port](t)(ports.Create(ctx, a.network, ports.CreateOpts{NetworkID: lonely.ID, FixedIPs: []ports.IP{}}).Extract())
+			defer func() { ok(t, ports.Delete(ctx, a.network, bare.ID).ExtractErr()) }()
+			return routers.AddInterface(ctx, a.network, l.router.ID, routers.AddInterfaceOpts{PortID: bare.ID}).Err
+		}},
 		{"port has a floating IP", "FloatingIPPortAlreadyAssociated", 409, func() error {
 			return floatingips.Create(ctx, a.network, floatingips.CreateOpts{FloatingNetworkID: public, PortID: p.ID}).Err
 		}},
@@ -237,9 +242,9 @@ func TestDiscovery(t *testing.T) {
 		{"placement", "/placement", 200}, {"nothing", "/compute/v2.1/nothing", 404}, {"no token", "/compute/v2.1/servers", 401},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if r := get(t, c.URL()+test.path); r.StatusCode != test.status {
-				t.Errorf("got %d, want %d", r.StatusCode, test.status)
-			} else if r.StatusCode == http.StatusUnauthorized && r.Header.Get("WWW-Authenticate") == "" {
+			if status, header, _ := ask(t, http.MethodGet, c.URL()+test.path, "", nil); status != test.status {
+				t.Errorf("got %d, want %d", status, test.status)
+			} else if status == http.StatusUnauthorized && header.Get("WWW-Authenticate") == "" {
 				t.Error("a 401 says where Keystone is")
 			}
 		})

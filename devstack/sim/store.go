@@ -28,6 +28,37 @@ type store struct {
 type table struct {
 	rows  map[string]*object
 	order []*object // by seq
+	// index finds objects by fields that never change: field, value
+	index map[string]map[string][]*object
+}
+
+// byProject is the name of the index over object.project.
+const byProject = "\x00project"
+
+// indexed are the fields that large clouds are searched by. Only those that are set once and for all may be here.
+func indexed(kind string) []string {
+	switch kind {
+	case "port", "subnet":
+		return []string{byProject, "network_id"}
+	case "security_group_rule":
+		return []string{byProject, "security_group_id"}
+	case "server":
+		return []string{byProject, "_group"}
+	case "listener", "pool":
+		return []string{byProject, "_lb"}
+	case "member", "health_monitor":
+		return []string{byProject, "_lb", "_pool"}
+	case "role_assignment":
+		return []string{byProject, "user"}
+	}
+	return []string{byProject}
+}
+
+func (o *object) key(field string) string {
+	if field == byProject {
+		return o.project
+	}
+	return o.doc.str(field)
 }
 
 func (s *store) table(kind string) *table {
@@ -36,7 +67,10 @@ func (s *store) table(kind string) *table {
 		if s.tables == nil {
 			s.tables = map[string]*table{}
 		}
-		t = &table{rows: map[string]*object{}}
+		t = &table{rows: map[string]*object{}, index: map[string]map[string][]*object{}}
+		for _, field := range indexed(kind) {
+			t.index[field] = map[string][]*object{}
+		}
 		s.tables[kind] = t
 	}
 	return t
@@ -49,6 +83,9 @@ func (s *store) put(o *object) *object {
 	t := s.table(o.kind)
 	t.rows[o.id] = o
 	t.order = append(t.order, o)
+	for field, values := range t.index {
+		values[o.key(field)] = append(values[o.key(field)], o)
+	}
 	return o
 }
 
@@ -71,9 +108,22 @@ func (s *store) remove(o *object) {
 		return
 	}
 	delete(t.rows, o.id)
-	if i, there := slices.BinarySearchFunc(t.order, o.seq, func(x *object, seq uint64) int { return cmp.Compare(x.seq, seq) }); there {
-		t.order = slices.Delete(t.order, i, i+1)
+	t.order = without(t.order, o)
+	for field, values := range t.index {
+		key := o.key(field)
+		if values[key] = without(values[key], o); len(values[key]) == 0 {
+			delete(values, key)
+		}
 	}
+}
+
+// without takes an object out of a list that is sorted by seq.
+func without(list []*object, o *object) []*object {
+	i, there := slices.BinarySearchFunc(list, o.seq, func(x *object, seq uint64) int { return cmp.Compare(x.seq, seq) })
+	if !there {
+		return list
+	}
+	return slices.Delete(list, i, i+1)
 }
 
 // alive tells whether the object was not removed in the meantime.
@@ -102,16 +152,11 @@ func (s *store) first(kind string, match func(*object) bool) *object {
 
 // with finds by the value of one field.
 func (s *store) with(kind, field, value string) []*object {
+	if values, there := s.table(kind).index[field]; there {
+		return slices.Clone(values[value])
+	}
 	return s.find(kind, func(o *object) bool { return o.doc.str(field) == value })
 }
 
 // count counts what a project has of a kind.
-func (s *store) count(kind, project string) int {
-	n := 0
-	for _, o := range s.table(kind).order {
-		if o.project == project {
-			n++
-		}
-	}
-	return n
-}
+func (s *store) count(kind, project string) int { return len(s.table(kind).index[byProject][project]) }

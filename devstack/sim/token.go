@@ -111,10 +111,10 @@ func (c *Cloud) effective(userID, scope string) []string {
 			add(implied)
 		}
 	}
-	for _, o := range c.find("role_assignment", func(o *object) bool {
-		return o.doc.str("user") == userID && o.doc.str("scope") == scope && scope != ""
-	}) {
-		add(o.doc.str("role"))
+	for _, o := range c.with("role_assignment", "user", userID) {
+		if o.doc.str("scope") == scope && scope != "" {
+			add(o.doc.str("role"))
+		}
 	}
 	return out
 }

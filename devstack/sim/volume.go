@@ -60,10 +60,8 @@ func listVolumes(q *call) (any, error) {
 
 func (c *Cloud) gigabytes(project string) int {
 	sum := 0
-	for _, v := range c.table("volume").order {
-		if v.project == project {
-			sum += v.doc.num("size")
-		}
+	for _, v := range c.with("volume", byProject, project) {
+		sum += v.doc.num("size")
 	}
 	return sum
 }

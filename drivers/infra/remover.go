@@ -81,11 +81,18 @@ func (i *Infrastructure) userRemover(ctx context.Context, r drivers.Resource) (r
 
 func (i *Infrastructure) loadBalancerRemover(ctx context.Context, s *drivers.Site, r drivers.Resource) (remover, error) {
 	o, err := i.loadBalancer(ctx, s)
+	pending := false // on its way out already
 	return remover{func(ctx context.Context) (bool, error) {
 		x, err := o.Get(ctx, r.ID)
+		pending = x.Status == "PENDING_DELETE"
 		if err == nil && x.Status == "DELETED" { // Octavia shows it for a while
 			err = &cloud.Error{Service: "load-balancer", Action: "reading load balancer " + r.Name, Status: 404}
 		}
 		return slices.Contains(x.Tags, s.Cluster.Tag()), err
-	}, func(ctx context.Context) error { return o.Delete(ctx, r.ID) }}, err
+	}, func(ctx context.Context) error {
+		if pending {
+			return nil
+		}
+		return o.Delete(ctx, r.ID)
+	}}, err
 }

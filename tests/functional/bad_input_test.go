@@ -30,7 +30,7 @@ func badInput(t *testing.T, s *stack.Stack) {
 	t.Run("clusters", func(t *testing.T) {
 		body := map[string]any{"name": "bad", "cluster_template_id": good}
 		refused(t, s.Two, "/v1/clusters", body, append(badClusters(), refusal{name: "hidden template",
-			body: map[string]any{"cluster_template_id": hidden}, status: 403, says: []string{"Not authorized"}}))
+			body: map[string]any{"cluster_template_id": hidden}, status: 404, says: []string{hidden}}))
 	})
 	store := rig.Open(t, s.Database)
 	if l, err := store.Clusters(context.Background(), db.Page{}, s.Two.ProjectID); err != nil || len(l) > 0 {

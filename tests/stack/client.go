@@ -15,6 +15,21 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
+// pollInterval of the API: a client would not ask more often, and the log stays readable.
+const pollInterval = 200 * time.Millisecond
+
+// every gives a function that is true once per interval, beginning at once.
+func every(interval time.Duration) func() bool {
+	var last time.Time
+	return func() bool {
+		if time.Since(last) < interval {
+			return false
+		}
+		last = time.Now()
+		return true
+	}
+}
+
 // Latest asks for the newest microversion.
 const Latest = "container-infra latest"
 
@@ -113,7 +128,11 @@ func (x *Tenant) Want(t testing.TB, status int, method, path string, body any, h
 func (x *Tenant) Settled(t testing.TB, ident, want string, timeout time.Duration) map[string]any {
 	t.Helper()
 	var c map[string]any
+	due := every(pollInterval)
 	testenv.Eventually(t, timeout, "cluster "+ident+" to be "+want, func() bool {
+		if !due() {
+			return false
+		}
 		a, err := x.stack.try(t, http.MethodGet, x.stack.URL+"/v1/clusters/"+ident, nil, "X-Auth-Token", x.Token(), "OpenStack-API-Version", Latest)
 		if err != nil || a.Status >= http.StatusInternalServerError { // it may be down meanwhile
 			return false
@@ -134,7 +153,11 @@ func (x *Tenant) Settled(t testing.TB, ident, want string, timeout time.Duration
 // Gone waits for the end of a cluster.
 func (x *Tenant) Gone(t testing.TB, ident string, timeout time.Duration) {
 	t.Helper()
+	due := every(pollInterval)
 	testenv.Eventually(t, timeout, "cluster "+ident+" to be gone", func() bool {
+		if !due() {
+			return false
+		}
 		a, err := x.stack.try(t, http.MethodGet, x.stack.URL+"/v1/clusters/"+ident, nil, "X-Auth-Token", x.Token(), "OpenStack-API-Version", Latest)
 		if err == nil && a.Status == http.StatusOK && a.JSON(t)["status"] == "DELETE_FAILED" {
 			t.Fatalf("cluster %s: %s", ident, a.Body)

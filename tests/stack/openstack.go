@@ -39,7 +39,9 @@ func (x *Tenant) Refused(t testing.TB, args ...string) string {
 func (x *Tenant) JSON(t testing.TB, into any, args ...string) {
 	t.Helper()
 	out := x.OpenStack(t, append(args, "-f", "json")...)
-	if err := json.Unmarshal([]byte(out), into); err != nil {
+	// Some commands say what they did before they print it.
+	start := max(0, strings.IndexAny(out, "{["))
+	if err := json.Unmarshal([]byte(out[start:]), into); err != nil {
 		t.Fatalf("openstack %s -f json: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }

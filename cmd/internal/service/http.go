@@ -69,5 +69,3 @@ func (s *server) run(ctx context.Context) error {
 	}
 	return nil
 }
-
-func (s *server) close() error { return s.listener.Close() }
