@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"maps"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -83,6 +84,9 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	if err != nil {
 		return nil, err
 	}
+	if spec.RoleNames, err = s.serviceUserRoles(who); err != nil {
+		return nil, err
+	}
 	if cl.Keypair != nil {
 		key, err := k.publicKey(*cl.Keypair)
 		if err != nil {
@@ -94,6 +98,20 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 		return nil, err
 	}
 	return s.defaultGroups(k, cl, r, t, spec, image, driver)
+}
+
+// serviceUserRoles are those of the configured roles that the caller holds: a cluster never gets more than its creator.
+func (s *Server) serviceUserRoles(who caller) ([]string, error) {
+	var held []string
+	for _, role := range s.Defaults.ServiceUserRoles {
+		if slices.Contains(who.Roles, role) {
+			held = append(held, role)
+		}
+	}
+	if len(held) == 0 && len(s.Defaults.ServiceUserRoles) > 0 {
+		return nil, fail(http.StatusForbidden, "A cluster acts in the cloud with the roles %s of its creator, and you hold none of them in this project.", strings.Join(s.Defaults.ServiceUserRoles, ", "))
+	}
+	return held, nil
 }
 
 // stackID is the orchestrator's name of a cluster: what every cloud object's name starts with.

@@ -34,7 +34,7 @@ type Config struct {
 	SSLCertFile  string `opt:"ssl_cert_file" help:"Certificate for HTTPS"`
 	SSLKeyFile   string `opt:"ssl_key_file" help:"Key of the certificate"`
 	HealthFile   string `opt:"healthcheck_disable_file" default:"/etc/jeroboam/healthcheck_disable" help:"While this file exists /healthcheck answers 503, so that load balancers send no more requests"`
-	ProxyHeaders bool   `opt:"enable_proxy_headers_parsing" default:"false" help:"Believe X-Forwarded-Proto, -Host and -Prefix of the proxy in front"`
+	ProxyHeaders bool   // believe the X-Forwarded headers of the proxy in front; [oslo_middleware] has the option
 }
 
 // Defaults are what requests fall back to.

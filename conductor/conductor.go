@@ -19,7 +19,7 @@ import (
 
 // Config is group [conductor].
 type Config struct {
-	Workers       int           `opt:"workers" default:"32" min:"1" help:"How many operations are worked on side by side"`
+	Workers       int           `opt:"max_parallel_operations" default:"32" min:"1" help:"How many operations this conductor works on side by side"`
 	Lease         time.Duration `opt:"lease" default:"60" min:"10" unit:"s" help:"Seconds after which another conductor may take over an operation whose owner was not heard of. Renewed at a third of it"`
 	PollInterval  time.Duration `opt:"poll_interval" default:"5" min:"1" unit:"s" help:"Longest time between two looks at what the cloud is asked to do"`
 	SweepInterval time.Duration `opt:"sweep_interval" default:"1" min:"1" unit:"s" help:"How often due operations are looked for that the queue did not ring for"`

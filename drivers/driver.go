@@ -25,6 +25,7 @@ type Cluster struct {
 	Name      string // the user's
 	Prefix    string // every cloud object's name starts with it
 	ProjectID string
+	Roles     []string // of the service user: never one that the cluster's creator did not hold
 
 	ExternalNetworkID string // "": no router gateway and no floating IPs
 	NetworkID         string // the caller's own; "": one is made

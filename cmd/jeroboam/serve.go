@@ -25,7 +25,6 @@ type account struct {
 	auth     gophercloud.AuthOptions
 	endpoint gophercloud.EndpointOpts
 	tls      *tls.Config
-	cacert   string
 }
 
 type serveOptions struct {
@@ -63,7 +62,7 @@ func (o *serveOptions) run(ctx context.Context, s shell) error {
 		return err
 	}
 	defer func() { _ = closeLog() }()
-	factory, err := cloud.NewFactoryWith(cfg.Cloud, a.auth)
+	factory, err := cloud.NewFactoryWith(cfg.Cloud, a.auth, a.tls)
 	if err != nil {
 		return err
 	}
@@ -98,14 +97,9 @@ func (o *serveOptions) account() (*account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading clouds.yaml: %w", err)
 	}
-	a := &account{name: o.cloud, auth: auth, endpoint: endpoint, tls: tlsConfig, cacert: o.cacert}
-	switch {
-	case auth.TokenID != "":
+	a := &account{name: o.cloud, auth: auth, endpoint: endpoint, tls: tlsConfig}
+	if auth.TokenID != "" {
 		return nil, fmt.Errorf("cloud %s has a token, which ends before clusters do: use a password or an application credential", a.name)
-	case tlsConfig != nil && tlsConfig.RootCAs != nil && o.cacert == "":
-		return nil, fmt.Errorf("cloud %s has cacert: name that file with --cacert as well", a.name)
-	case tlsConfig != nil && len(tlsConfig.Certificates) > 0:
-		return nil, fmt.Errorf("cloud %s has a client certificate, which is not supported", a.name)
 	}
 	return a, nil
 }
@@ -129,8 +123,9 @@ func (o *serveOptions) config(a *account, d *dataFolder) (*service.Config, error
 	cfg.Certificates.Type, cfg.Certificates.Keys = "x509keypair", []string{d.key}
 	cfg.Policy.Dir = d.path
 	cfg.AuthToken.WWWAuthenticateURI = a.auth.IdentityEndpoint
+	cfg.ServiceUser.Roles = nil // there are no service users
 	cfg.Cloud = cloud.Config{AuthURL: a.auth.IdentityEndpoint, RegionName: a.endpoint.Region, Interface: string(a.endpoint.Availability),
-		CAFile: a.cacert, Insecure: a.tls != nil && a.tls.InsecureSkipVerify, Timeout: cfg.Cloud.Timeout}
+		Timeout: cfg.Cloud.Timeout}
 	return cfg, nil
 }
 

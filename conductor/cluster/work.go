@@ -67,7 +67,7 @@ func orEmpty(raw db.RawJSON) []byte {
 // cluster is what the drivers are told.
 func (w *work) cluster() drivers.Cluster {
 	c, sp := w.s.Cluster, w.spec
-	return drivers.Cluster{UUID: c.UUID, Name: c.Name, Prefix: c.StackID, ProjectID: c.ProjectID,
+	return drivers.Cluster{UUID: c.UUID, Name: c.Name, Prefix: c.StackID, ProjectID: c.ProjectID, Roles: sp.RoleNames,
 		ExternalNetworkID: sp.ExternalNetworkID, NetworkID: sp.NetworkID, SubnetID: sp.SubnetID, SubnetCIDR: sp.SubnetCIDR, DNSNameservers: sp.DNSNameservers,
 		LoadBalancer: c.MasterLBEnabled, LBProvider: sp.LBProvider, FloatingIP: sp.APIFloatingIP, APIPort: sp.APIPort, AllowedCIDRs: sp.APIAllowedCIDRs,
 		PodCIDR: sp.PodCIDR, ServerGroupPolicy: sp.ServerGroupPolicy}

@@ -224,6 +224,9 @@ func TestKeypairsFlavorsZones(t *testing.T) {
 	if specs := must[map[string]string](t)(flavors.ListExtraSpecs(ctx, a.compute, "7").Extract()); specs["hw:gpu"] != "1" {
 		t.Errorf("specs: %v", specs)
 	}
+	late := *a.compute
+	late.Microversion = "2.999"
+	refused(t, flavors.Get(ctx, &late, "7").Err, 406, "is not supported by the API")
 	if l := must[[]availabilityzones.AvailabilityZone](t)(availabilityzones.ExtractAvailabilityZones(pages(t, availabilityzones.List(a.compute)))); len(l) != 2 {
 		t.Errorf("zones: %+v", l)
 	}

@@ -11,10 +11,13 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/listeners"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/loadbalancers"
+	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/pools"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/groups"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/rules"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/subnets"
 )
 
 // speaks lets a host answer with its name on a port.
@@ -140,5 +143,29 @@ func TestBalancing(t *testing.T) {
 	ok(t, loadbalancers.Delete(ctx, a.balancer, lb.ID, loadbalancers.DeleteOpts{Cascade: true}).ExtractErr())
 	if _, err := net.DialTimeout("tcp", f.FloatingIP+":6443", time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("after the load balancer is gone: %v", err)
+	}
+}
+
+// On the shared network nothing needs a floating IP.
+func TestBalancingOnLAN(t *testing.T) {
+	c := start(t, Options{})
+	a, ctx := login(t, c, "demo", "demo"), t.Context()
+	open := must[*groups.SecGroup](t)(groups.Create(ctx, a.network, groups.CreateOpts{Name: "open"}).Extract())
+	must[*rules.SecGroupRule](t)(rules.Create(ctx, a.network, rules.CreateOpts{SecGroupID: open.ID, Direction: "ingress", EtherType: "IPv4", Protocol: "tcp"}).Extract())
+	shared := lan{network: &networks.Network{ID: a.networkID(t, "lan")}}
+	shared.subnet = &must[[]subnets.Subnet](t)(subnets.ExtractSubnets(pages(t, subnets.List(a.network, subnets.ListOpts{NetworkID: shared.network.ID}))))[0]
+	_, port := a.host(t, c, shared, "one", "", open.ID)
+	address := must[*ports.Port](t)(ports.Get(ctx, a.network, port).Extract()).FixedIPs[0].IPAddress
+	if got := hears(address + ":6443"); got != "one" {
+		t.Errorf("the host itself: %q", got)
+	}
+	lb := must[*loadbalancers.LoadBalancer](t)(loadbalancers.Create(ctx, a.balancer, a.balancerOrder(shared, "", address)).Extract())
+	a.awaitBalancer(t, lb.ID, "ACTIVE")
+	if got := hears(lb.VipAddress + ":6443"); got != "one" {
+		t.Errorf("through the load balancer: %q", got)
+	}
+	members := must[[]pools.Member](t)(pools.ExtractMembers(pages(t, pools.ListMembers(a.balancer, lb.Pools[0].ID, nil))))
+	if len(members) != 1 || members[0].OperatingStatus != "ONLINE" {
+		t.Errorf("members: %+v", members)
 	}
 }

@@ -184,6 +184,9 @@ func updatePort(q *call, o *object, in doc) error {
 			return err
 		}
 		o.doc["fixed_ips"] = ips
+		for _, ip := range old {
+			q.fabric.refreshText(ip.str("ip_address"))
+		}
 	}
 	assignFields(o, in, "admin_state_up", "device_id", "device_owner", "allowed_address_pairs", "port_security_enabled", "binding:vnic_type", "extra_dhcp_opts")
 	q.fabric.portChanged(o)

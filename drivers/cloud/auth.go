@@ -82,13 +82,17 @@ type entry struct {
 const maxIdleUsers = 10_000
 
 // NewFactory makes a Factory for the service's own identity in cfg.
-func NewFactory(cfg Config) (*Factory, error) { return NewFactoryWith(cfg, cfg.authOptions()) }
+func NewFactory(cfg Config) (*Factory, error) { return NewFactoryWith(cfg, cfg.authOptions(), nil) }
 
-// NewFactoryWith makes a Factory whose own identity comes from elsewhere: clouds.yaml in the all-in-one.
-func NewFactoryWith(cfg Config, own gophercloud.AuthOptions) (*Factory, error) {
+// NewFactoryWith makes a Factory whose own identity comes from elsewhere: clouds.yaml in the all-in-one. TLS, when it is
+// not nil, is used instead of what cfg says.
+func NewFactoryWith(cfg Config, own gophercloud.AuthOptions, tlsConfig *tls.Config) (*Factory, error) {
 	t, err := transport(cfg)
 	if err != nil {
 		return nil, err
+	}
+	if tlsConfig != nil {
+		t.TLSClientConfig = tlsConfig
 	}
 	own.AllowReauth = true
 	return &Factory{cfg: cfg, own: own, base: t, transport: t, users: map[User]*entry{}}, nil

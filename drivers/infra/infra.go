@@ -16,7 +16,7 @@ type Config struct {
 	OwnCredentials bool
 	// UserDomain is the name of the domain that holds the service users of clusters.
 	UserDomain string
-	// Roles that a service user gets on its cluster's project.
+	// Roles that a service user gets on its cluster's project, where the cluster does not name fewer.
 	Roles []string
 }
 

@@ -60,12 +60,16 @@ func (i *Infrastructure) user(ctx context.Context, s *drivers.Site, id *cloud.Id
 }
 
 func (i *Infrastructure) assign(ctx context.Context, s *drivers.Site, id *cloud.Identity, user string) drivers.Result {
-	roles, err := id.RoleIDs(ctx, i.cfg.Roles)
+	wanted := s.Cluster.Roles
+	if len(wanted) == 0 {
+		wanted = i.cfg.Roles
+	}
+	roles, err := id.RoleIDs(ctx, wanted)
 	if err != nil {
 		return Verdict(err)
 	}
 	var missing []error
-	for _, name := range i.cfg.Roles {
+	for _, name := range wanted {
 		role, ok := roles[name]
 		if !ok {
 			missing = append(missing, errors.New("role "+name+" does not exist"))

@@ -46,7 +46,7 @@ func TestKill(t *testing.T) {
 	if c["node_count"] != 5.0 || c["master_count"] != 3.0 || c["health_status"] != "HEALTHY" {
 		t.Errorf("the cluster is %v", c)
 	}
-	once(t, s.Left(t, x.ProjectID), map[string]int{"server": 8, "load_balancer": 1, "network": 1, "subnet": 1, "router": 1, "floating_ip": 1, "server_group": 2})
+	once(t, s.Left(t, x.ProjectID), map[string]int{"server": 8, "load_balancer": 1, "network": 1, "subnet": 1, "router": 1, "floatingip": 1, "server_group": 2})
 
 	dead.Start(t)
 	s.Inject(t, sim.Rule{Service: "compute", Method: "DELETE", PathRegexp: "/servers/", Nth: 4, Action: sim.Action{Delay: 5 * time.Minute}})

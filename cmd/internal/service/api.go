@@ -37,7 +37,7 @@ func (s *Service) API(v keystone.Validator) (*API, error) {
 		return nil, err
 	}
 	cfg := s.cfg.API
-	cfg.ProxyHeaders = cfg.ProxyHeaders || s.cfg.ProxyHeaders.Enabled
+	cfg.ProxyHeaders = s.cfg.ProxyHeaders.Enabled
 	handler := api.New(cfg, api.Deps{
 		Store: s.store, Queue: s.queue, Policy: rules, Auth: v, AuthWith: s.cfg.AuthToken.Options(), Clouds: s.clouds, Secrets: s.secrets,
 		X509: s.cfg.X509.options(), Defaults: s.cfg.defaults(), Log: s.log, Metrics: s.registry, Now: time.Now, NewUUID: uuid.NewString,

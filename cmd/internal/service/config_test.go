@@ -29,7 +29,7 @@ port = 70000
 enabled_ssl = true
 ssl_cert_file = /etc/ssl/jeroboam.pem
 [conductor]
-workers = none
+max_parallel_operations = none
 [certificates]
 cert_manager_type = x509keypair
 encryption_keys = short
@@ -43,7 +43,7 @@ kubernetes_default_network_driver = cilium
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"70000", "[api] ssl_key_file", "workers", "[certificates] encryption_keys", "nonsense", `"magic"`, `"cilium"`,
+	for _, want := range []string{"70000", "[api] ssl_key_file", "max_parallel_operations", "[certificates] encryption_keys", "nonsense", `"magic"`, `"cilium"`,
 		"[keystone_auth] auth_url", "[keystone_auth] username"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not tell of %s:\n%v", want, err)

@@ -76,6 +76,7 @@ func ignoredOptions() map[string]string {
 		"api.workers":          noProcess,
 		"api.api_paste_config": "the pipeline is fixed",
 		"conductor.topic":      "the queue has a fixed name",
+		"conductor.workers":    noProcess,
 
 		"database.mysql_engine":          "tables are made for InnoDB",
 		"database.mysql_sql_mode":        "the strict mode is always used",

@@ -19,7 +19,7 @@ type Conducting struct {
 
 // ProxyHeaders is what group [oslo_middleware] has of use.
 type ProxyHeaders struct {
-	Enabled bool `opt:"enable_proxy_headers_parsing" default:"false" help:"Believe X-Forwarded-Proto, -Host and -Prefix of the proxy in front; the same as in [api]"`
+	Enabled bool `opt:"enable_proxy_headers_parsing" default:"false" help:"Believe X-Forwarded-Proto, -Host and -Prefix of the proxy in front"`
 }
 
 // X509 is group [x509].
