@@ -83,10 +83,9 @@ func writeError(c echo.Context, err error) {
 	_ = c.JSON(status, errorBody{Errors: []errorItem{item}})
 }
 
-func title(detail string) string {
-	t, _, _ := strings.Cut(detail, ".")
-	return t
-}
+// title is the whole sentence. Magnum cuts it at its first full stop, but `openstack coe` shows the title only: cut, it
+// would not say which value was wrong.
+func title(detail string) string { return strings.TrimSuffix(detail, ".") }
 
 func classify(err error) (status int, detail string, routing bool) {
 	var own *Error

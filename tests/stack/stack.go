@@ -108,6 +108,7 @@ func (s *Stack) config(t testing.TB, keystone, transportURL string, port int, do
 		"[DEFAULT]\ndebug = true\ntransport_url = " + transportURL,
 		fmt.Sprintf("[api]\nhost = 127.0.0.1\nport = %d", port),
 		"[conductor]\nlease = 10\npoll_interval = 1",
+		"[oslo_messaging_rabbit]\nrabbit_interval_max = 3", // nobody watches the minutes go by
 		"[database]\nconnection = " + s.Database,
 		"[keystone_authtoken]\nwww_authenticate_uri = " + keystone + "\n" + identity,
 		"[keystone_auth]\n" + identity,
