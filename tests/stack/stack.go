@@ -153,7 +153,7 @@ func (s *Stack) Await(t testing.TB, p *Process, address string) {
 			return false
 		}
 		_ = conn.Close()
-		r, err := http.Get(address) //nolint:noctx,gosec // bounded by the test
+		r, err := http.Get(address) //nolint:forbidigo // bounded by the test
 		if err != nil {
 			return false
 		}
