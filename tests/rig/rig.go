@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,7 +55,7 @@ type Rig struct {
 func New(t testing.TB, o Options) *Rig {
 	t.Helper()
 	if o.Sim.PublicCIDR == "" {
-		o.Sim.PublicCIDR = PublicCIDR()
+		o.Sim.PublicCIDR = PublicCIDR(t)
 	}
 	c, err := sim.New(o.Sim)
 	if err != nil {
@@ -83,8 +84,23 @@ func New(t testing.TB, o Options) *Rig {
 	return r
 }
 
-// PublicCIDR is an external network of this process alone: simulators of other tests run on the same loopback interface.
-func PublicCIDR() string { return fmt.Sprintf("127.%d.0.0/16", 70+os.Getpid()%180) }
+// PublicCIDR is an external network for one simulator alone until the test ends: those of other tests run on the same
+// loopback interface. A port on its last address keeps it ours.
+func PublicCIDR(t testing.TB) string {
+	t.Helper()
+	const first, count = 70, 180
+	for i := range count {
+		octet := first + (os.Getpid()+i)%count
+		claim, err := net.Listen("tcp", fmt.Sprintf("127.%d.255.254:6442", octet))
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = claim.Close() })
+		return fmt.Sprintf("127.%d.0.0/16", octet)
+	}
+	t.Fatal("no network on loopback is free")
+	return ""
+}
 
 // Open opens a database until the end of the test.
 func Open(t testing.TB, connection string) *db.Store {

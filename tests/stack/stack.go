@@ -86,7 +86,7 @@ func Start(t testing.TB, o Options) *Stack {
 
 func (s *Stack) startSimulator(t testing.TB, bin, keystone string, port int, service *Tenant, o Options) {
 	t.Helper()
-	args := []string{"simulate", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--speed", fmt.Sprint(o.Speed), "--public-cidr", rig.PublicCIDR(),
+	args := []string{"simulate", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--speed", fmt.Sprint(o.Speed), "--public-cidr", rig.PublicCIDR(t),
 		"--keystone-url", keystone, "--keystone-username", service.Name, "--keystone-password", service.Password, "--keystone-project", service.Name}
 	for _, q := range o.Quotas {
 		args = append(args, "--quota", q)
