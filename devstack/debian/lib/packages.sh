@@ -4,7 +4,7 @@
 readonly PACKAGES=(
   rabbitmq-server mariadb-server postgresql keystone uwsgi-plugin-python3 python3-pymysql
   python3-openstackclient python3-magnumclient python3-oslo.config python3-oslo.policy
-  curl openssl procps util-linux
+  curl openssl procps util-linux nftables shellcheck
 )
 
 # missing_packages prints what is not installed, one name per line.
