@@ -16,6 +16,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 	"github.com/jeroboam-cloud/jeroboam/tests/rig"
 )
@@ -23,7 +24,7 @@ import (
 const (
 	// full asks for every crash point; without it a sample is taken, another one each time.
 	full     = "JEROBOAM_TEST_FULL"
-	sampled  = 5 // points per fault and operation
+	sampled  = 4 // points per fault and operation
 	poll     = 20 * time.Millisecond
 	patience = 2 * time.Minute // for an operation that takes about a second
 )
@@ -39,7 +40,8 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	path := t.TempDir() + "/world.sqlite"
-	r := rig.New(t, rig.Options{Connection: "sqlite:///" + path, Haste: 20})
+	// No faster than this: the time-outs of kubeadm run in the cloud's time, and have to outlast a busy machine.
+	r := rig.New(t, rig.Options{Connection: "sqlite:///" + path, Haste: 20, Sim: sim.Options{Speed: 50}})
 	return &world{Rig: r, recipe: r.Resolve(t, rig.Shape{Name: "crash", Masters: 1, Workers: 1, LoadBalancer: true}), path: path}
 }
 
