@@ -180,8 +180,22 @@ func (f *Factory) cached(ctx context.Context, u User, o gophercloud.AuthOptions)
 	if projectID == "" {
 		projectID = ownProject(p)
 	}
+	f.dropWhenRefused(u, p)
 	e.clients = f.clients(p, projectID)
 	return e.clients, nil
+}
+
+// dropWhenRefused forgets an actor whom Keystone does not let in again: the next one to ask for its clients is told so by
+// a login of its own, instead of by every service in turn.
+func (f *Factory) dropWhenRefused(u User, p *gophercloud.ProviderClient) {
+	again := p.ReauthFunc
+	p.ReauthFunc = func(ctx context.Context) error {
+		err := again(ctx)
+		if err != nil {
+			f.Forget(u)
+		}
+		return err
+	}
 }
 
 func (f *Factory) entry(u User) *entry {

@@ -20,6 +20,7 @@ const (
 type Clients struct {
 	ProjectID string
 
+	foreign  string // ProjectID, when it is not the actor's own
 	provider *gophercloud.ProviderClient
 	eo       gophercloud.EndpointOpts
 
@@ -58,7 +59,7 @@ func (c *Clients) Identity() (*Identity, error) {
 // Compute is Nova.
 func (c *Clients) Compute() (*Compute, error) {
 	s, err := c.service("compute", openstack.NewComputeV2)
-	return &Compute{s}, err
+	return &Compute{s, c.foreign}, err
 }
 
 // Network is Neutron.
@@ -93,7 +94,7 @@ func (c *Clients) KeyManager() (*KeyManager, error) {
 
 // ForProject gives the same actor's clients for objects of another project, where its rights reach that far.
 func (c *Clients) ForProject(projectID string) *Clients {
-	return &Clients{ProjectID: projectID, provider: c.provider, eo: c.eo}
+	return &Clients{ProjectID: projectID, foreign: projectID, provider: c.provider, eo: c.eo}
 }
 
 // UserID of the actor.

@@ -21,7 +21,11 @@ const compute = "compute"
 const MaxUserData = 65535
 
 // Compute is Nova for one actor.
-type Compute struct{ c *gophercloud.ServiceClient }
+type Compute struct {
+	c *gophercloud.ServiceClient
+	// foreign is the project whose objects are meant when it is not the actor's own: lists name it.
+	foreign string
+}
 
 // Flavor is a flavour.
 type Flavor struct {
@@ -92,14 +96,14 @@ func (n *Compute) Quotas(ctx context.Context, projectID string) (map[string]Quot
 
 // FindServerGroups lists the actor's groups of this name.
 func (n *Compute) FindServerGroups(ctx context.Context, name string) ([]string, error) {
-	pages, err := servergroups.List(n.c, servergroups.ListOpts{}).AllPages(ctx)
+	pages, err := servergroups.List(n.c, servergroups.ListOpts{AllProjects: n.foreign != ""}).AllPages(ctx)
 	if err != nil {
 		return nil, wrap(compute, err, "listing server groups")
 	}
 	l, err := servergroups.ExtractServerGroups(pages)
 	var ids []string
 	for _, g := range l {
-		if g.Name == name {
+		if g.Name == name && (n.foreign == "" || g.ProjectID == n.foreign) {
 			ids = append(ids, g.ID)
 		}
 	}
@@ -115,14 +119,13 @@ func (n *Compute) CreateServerGroup(ctx context.Context, name, policy string) (s
 	return g.ID, nil
 }
 
-// ServerGroupExists tells whether a group is there.
-func (n *Compute) ServerGroupExists(ctx context.Context, id string) (bool, error) {
-	_, err := servergroups.Get(ctx, n.c, id).Extract()
-	err = wrap(compute, err, "reading server group %s", id)
-	if IsNotFound(err) {
-		return false, nil
+// ServerGroupName reads the name of a group.
+func (n *Compute) ServerGroupName(ctx context.Context, id string) (string, error) {
+	g, err := servergroups.Get(ctx, n.c, id).Extract()
+	if err != nil {
+		return "", wrap(compute, err, "reading server group %s", id)
 	}
-	return err == nil, err
+	return g.Name, nil
 }
 
 // DeleteServerGroup deletes a group.
@@ -175,6 +178,9 @@ func (n *Compute) ServersNamed(ctx context.Context, name, tag string) ([]Server,
 }
 
 func (n *Compute) servers(ctx context.Context, o servers.ListOpts) ([]Server, error) {
+	if n.foreign != "" {
+		o.AllTenants, o.TenantID = true, n.foreign
+	}
 	pages, err := servers.List(n.c, o).AllPages(ctx)
 	if err != nil {
 		return nil, wrap(compute, err, "listing servers")

@@ -8,11 +8,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/attributestags"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/external"
-	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/routers"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/quotas"
-	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/groups"
-	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/rules"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/subnets"
@@ -281,111 +278,6 @@ func (n *Network) Port(ctx context.Context, id string) (Port, error) {
 // DeletePort deletes a port.
 func (n *Network) DeletePort(ctx context.Context, id string) error {
 	return wrap(network, ports.Delete(ctx, n.c, id).ExtractErr(), "deleting port %s", id)
-}
-
-// Rule of a security group; ingress, IPv4.
-type Rule struct {
-	Protocol      string // "": any
-	Min, Max      int    // ports; 0: any
-	RemoteCIDR    string
-	RemoteGroupID string
-	Description   string
-}
-
-// SecurityGroup with its ingress rules.
-type SecurityGroup struct {
-	ID, Name, Description string
-	Rules                 []Rule
-}
-
-// FindSecurityGroups lists the groups with this name and mark.
-func (n *Network) FindSecurityGroups(ctx context.Context, name, mark string) ([]string, error) {
-	pages, err := groups.List(n.c, groups.ListOpts{Name: name, ProjectID: n.projectID, Description: mark}).AllPages(ctx)
-	if err != nil {
-		return nil, wrap(network, err, "looking for security group %s", name)
-	}
-	l, err := groups.ExtractGroups(pages)
-	return mapSlice(l, func(x groups.SecGroup) string { return x.ID }), wrap(network, err, "reading security groups")
-}
-
-// CreateSecurityGroup makes a group with Neutron's default rules (all egress).
-func (n *Network) CreateSecurityGroup(ctx context.Context, name, mark string) (string, error) {
-	x, err := groups.Create(ctx, n.c, groups.CreateOpts{Name: name, Description: mark, ProjectID: n.projectID}).Extract()
-	if err != nil {
-		return "", wrap(network, err, "creating security group %s", name)
-	}
-	return x.ID, nil
-}
-
-// SecurityGroup reads one.
-func (n *Network) SecurityGroup(ctx context.Context, id string) (SecurityGroup, error) {
-	x, err := groups.Get(ctx, n.c, id).Extract()
-	if err != nil {
-		return SecurityGroup{}, wrap(network, err, "reading security group %s", id)
-	}
-	g := SecurityGroup{ID: x.ID, Name: x.Name, Description: x.Description}
-	for _, r := range x.Rules {
-		if r.Direction == "ingress" && r.EtherType == "IPv4" {
-			g.Rules = append(g.Rules, Rule{Protocol: r.Protocol, Min: r.PortRangeMin, Max: r.PortRangeMax, RemoteCIDR: r.RemoteIPPrefix, RemoteGroupID: r.RemoteGroupID, Description: r.Description})
-		}
-	}
-	return g, nil
-}
-
-// AddRule adds an ingress rule. One that is there already is no error.
-func (n *Network) AddRule(ctx context.Context, groupID string, r Rule) error {
-	_, err := rules.Create(ctx, n.c, rules.CreateOpts{SecGroupID: groupID, ProjectID: n.projectID, Direction: rules.DirIngress, EtherType: rules.EtherType4, Protocol: rules.RuleProtocol(r.Protocol),
-		PortRangeMin: r.Min, PortRangeMax: r.Max, RemoteIPPrefix: r.RemoteCIDR, RemoteGroupID: r.RemoteGroupID, Description: r.Description}).Extract()
-	err = wrap(network, err, "adding a rule to security group %s", groupID)
-	if IsConflict(err) {
-		return nil
-	}
-	return err
-}
-
-// DeleteSecurityGroup deletes a group.
-func (n *Network) DeleteSecurityGroup(ctx context.Context, id string) error {
-	return wrap(network, groups.Delete(ctx, n.c, id).ExtractErr(), "deleting security group %s", id)
-}
-
-// FloatingIP is a floating IP.
-type FloatingIP struct{ ID, Description, Address, PortID string }
-
-func floatingIP(f floatingips.FloatingIP) FloatingIP {
-	return FloatingIP{ID: f.ID, Description: f.Description, Address: f.FloatingIP, PortID: f.PortID}
-}
-
-// FindFloatingIPs lists the floating IPs with this mark: they have no name, so the mark must carry one.
-func (n *Network) FindFloatingIPs(ctx context.Context, mark string) ([]FloatingIP, error) {
-	pages, err := floatingips.List(n.c, floatingips.ListOpts{ProjectID: n.projectID, Description: mark}).AllPages(ctx)
-	if err != nil {
-		return nil, wrap(network, err, "listing floating IPs")
-	}
-	l, err := floatingips.ExtractFloatingIPs(pages)
-	return mapSlice(l, floatingIP), wrap(network, err, "reading floating IPs")
-}
-
-// CreateFloatingIP makes one from the external network for the port.
-func (n *Network) CreateFloatingIP(ctx context.Context, mark, externalNetworkID, portID string) (FloatingIP, error) {
-	x, err := floatingips.Create(ctx, n.c, floatingips.CreateOpts{Description: mark, ProjectID: n.projectID, FloatingNetworkID: externalNetworkID, PortID: portID}).Extract()
-	if err != nil {
-		return FloatingIP{}, wrap(network, err, "creating a floating IP for port %s", portID)
-	}
-	return floatingIP(*x), nil
-}
-
-// FloatingIP reads one.
-func (n *Network) FloatingIP(ctx context.Context, id string) (FloatingIP, error) {
-	x, err := floatingips.Get(ctx, n.c, id).Extract()
-	if err != nil {
-		return FloatingIP{}, wrap(network, err, "reading floating IP %s", id)
-	}
-	return floatingIP(*x), nil
-}
-
-// DeleteFloatingIP releases it.
-func (n *Network) DeleteFloatingIP(ctx context.Context, id string) error {
-	return wrap(network, floatingips.Delete(ctx, n.c, id).ExtractErr(), "releasing floating IP %s", id)
 }
 
 // Tag puts a tag on an object: for operators and their tools, we find our own by name and mark. Kinds are Neutron's

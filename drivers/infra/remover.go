@@ -56,15 +56,25 @@ func (i *Infrastructure) remover(ctx context.Context, s *drivers.Site, r drivers
 func (i *Infrastructure) routerInterfaceRemover(s *drivers.Site, n *cloud.Network, r drivers.Resource) remover {
 	router, _ := s.Ledger.Find(drivers.KindRouter, name(s, "router"))
 	return remover{func(ctx context.Context) (bool, error) {
+		if router.ID == "" { // the router is not confirmed: it is looked up, since no call may go without its id
+			ids, err := n.FindRouters(ctx, name(s, "router"), s.Cluster.Tag())
+			if err == nil && len(ids) == 0 {
+				err = &cloud.Error{Service: "network", Action: "looking for the router", Status: 404}
+			}
+			if err != nil {
+				return false, err
+			}
+			router.ID = ids[0]
+		}
 		mark, err := n.RouterMark(ctx, router.ID)
-		if err != nil {
+		if err != nil || mark != s.Cluster.Tag() {
 			return false, err
 		}
 		has, err := n.RouterHasSubnet(ctx, router.ID, r.ID)
 		if err == nil && !has {
 			err = &cloud.Error{Service: "network", Action: "reading router interface", Status: 404}
 		}
-		return mark == s.Cluster.Tag(), err
+		return true, err
 	}, func(ctx context.Context) error { return n.RemoveRouterInterface(ctx, router.ID, r.ID) }}
 }
 

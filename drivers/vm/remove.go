@@ -124,6 +124,15 @@ func (m *Machines) removeServerGroup(ctx context.Context, s *drivers.Site, r dri
 		}
 	}
 	for _, id := range ids {
+		name, err := n.ServerGroupName(ctx, id)
+		switch {
+		case cloud.IsNotFound(err):
+			continue
+		case err != nil:
+			return infra.Verdict(err)
+		case name != r.Name: // groups have no tags: the name is the mark
+			return drivers.Failed(drivers.ClassInternal, "server group %s (%s) does not carry the mark of this cluster: left alone", r.Name, id)
+		}
 		if err := n.DeleteServerGroup(ctx, id); err != nil && !cloud.IsNotFound(err) {
 			return infra.Verdict(err)
 		}

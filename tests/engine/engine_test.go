@@ -31,6 +31,9 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
+// eventually is how long a test waits for what has to come.
+const eventually = 40 * time.Second
+
 // bed is everything that a test of the engine needs.
 type bed struct {
 	t       *testing.T
@@ -40,6 +43,8 @@ type bed struct {
 	clouds  *cloud.Factory
 	project string
 	log     *zap.Logger
+	secrets certmanager.Manager // nil: rows of the database
+	own     bool                // the service acts for all clusters by itself: own-credentials mode
 }
 
 func newBed(t *testing.T, o sim.Options) *bed {
@@ -47,6 +52,7 @@ func newBed(t *testing.T, o sim.Options) *bed {
 	if o.Speed == 0 {
 		o.Speed = 40
 	}
+	o.PublicCIDR, o.LANCIDR = loopbacks(t)
 	c, err := sim.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -55,26 +61,28 @@ func newBed(t *testing.T, o sim.Options) *bed {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	clouds, err := cloud.NewFactory(cloud.Config{AuthURL: c.AuthURL(), Username: "jeroboam", Password: "secret", UserDomainName: "Default", ProjectName: "service", ProjectDomainName: "Default"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(clouds.Close)
 	l := zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
-	b := &bed{t: t, cloud: c, store: dbtest.SQLite(t), queue: queue.NewMemory(), clouds: clouds, log: l}
+	b := &bed{t: t, cloud: c, store: dbtest.SQLite(t), queue: queue.NewMemory(), log: l}
+	b.clouds = b.factory("jeroboam", "service")
 	b.project = b.projectID("demo")
 	return b
+}
+
+// factory of one of the simulator's users.
+func (b *bed) factory(user, project string) *cloud.Factory {
+	b.t.Helper()
+	f, err := cloud.NewFactory(cloud.Config{AuthURL: b.cloud.AuthURL(), Username: user, Password: "secret", UserDomainName: "Default", ProjectName: project, ProjectDomainName: "Default"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(f.Close)
+	return f
 }
 
 // projectID of a project by name, as a member's token says it.
 func (b *bed) projectID(name string) string {
 	b.t.Helper()
-	f, err := cloud.NewFactory(cloud.Config{AuthURL: b.cloud.AuthURL(), Username: name, Password: "secret", UserDomainName: "Default", ProjectName: name, ProjectDomainName: "Default"})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer f.Close()
-	c, err := f.Service(context.Background())
+	c, err := b.factory(name, name).Service(context.Background())
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -82,21 +90,21 @@ func (b *bed) projectID(name string) string {
 }
 
 func (b *bed) conductor(owner string) *conductor.Conductor {
-	secrets, err := certmanager.NewRows(b.store, []string{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="})
-	if err != nil {
-		b.t.Fatal(err)
+	secrets := b.secrets
+	if secrets == nil {
+		secrets = b.rows()
 	}
-	in := infra.New(infra.Config{UserDomain: "jeroboam", Roles: []string{"member"}}, b.clouds, nil)
+	in := infra.New(infra.Config{UserDomain: "jeroboam", Roles: []string{"member"}, OwnCredentials: b.own}, b.clouds, nil)
 	kube := &cluster.KubeClients{}
 	b.t.Cleanup(kube.Close)
 	e := &cluster.Executor{Store: b.store, Infra: in, Machines: map[string]drivers.Machines{vm.Name: vm.New(b.clouds, in, nil)}, Secrets: secrets, Kube: kube, Log: b.log,
-		Runner: flow.Runner{Parallel: 16}, Now: time.Now, KeySize: 2048, Validity: 24 * time.Hour, PollInterval: 100 * time.Millisecond}
+		Runner: flow.Runner{Parallel: 16}, Now: time.Now, KeySize: 2048, Validity: 24 * time.Hour, PollInterval: 100 * time.Millisecond, OwnCredentials: b.own}
 	return &conductor.Conductor{Config: conductor.Config{Workers: 16, Lease: 10 * time.Second, SweepInterval: 50 * time.Millisecond, RingAgain: time.Second},
 		Host: owner, Owner: owner, Store: b.store, Queue: b.queue, Executor: e, Log: b.log}
 }
 
-// run starts conductors and stops them with the test.
-func (b *bed) run(l ...*conductor.Conductor) {
+// run starts conductors and stops them with the test, or earlier.
+func (b *bed) run(l ...*conductor.Conductor) (stop func()) {
 	ctx, cancel := context.WithCancel(log.Into(context.Background(), b.log))
 	var wg sync.WaitGroup
 	for _, c := range l {
@@ -106,7 +114,9 @@ func (b *bed) run(l ...*conductor.Conductor) {
 			}
 		})
 	}
-	b.t.Cleanup(func() { cancel(); wg.Wait() })
+	stop = func() { cancel(); wg.Wait() }
+	b.t.Cleanup(stop)
+	return stop
 }
 
 func (b *bed) image(name string) cloud.ImageInfo {
@@ -126,7 +136,8 @@ func (b *bed) image(name string) cloud.ImageInfo {
 	return l[0]
 }
 
-func (b *bed) external() string {
+// network is the id of one that is there from the start.
+func (b *bed) network(name string) string {
 	b.t.Helper()
 	c, err := b.clouds.Service(context.Background())
 	if err != nil {
@@ -136,45 +147,71 @@ func (b *bed) external() string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	l, err := n.Networks(context.Background(), "public")
+	l, err := n.Networks(context.Background(), name)
 	if err != nil || len(l) != 1 {
-		b.t.Fatalf("external network: %v, %v", l, err)
+		b.t.Fatalf("network %s: %v, %v", name, l, err)
 	}
 	return l[0].ID
 }
 
-// create stores a cluster as the API does, and rings for it.
+// order is a cluster to be made. The functions, where there are any, change what the API would have resolved.
+type order struct {
+	name             string
+	masters, workers int
+	loadBalancer     bool
+	cluster          func(*ops.ClusterSpec)
+	group            func(*db.NodeGroup, *ops.GroupSpec)
+}
+
+// create stores a cluster of the usual kind.
 func (b *bed) create(name string, masters, workers int, loadBalancer bool) string {
 	b.t.Helper()
-	image := b.image("ubuntu-24.04-kube-v1.37.2")
-	spec, err := json.Marshal(ops.ClusterSpec{KubernetesVersion: "v1.37.2", Distro: "ubuntu", ExternalNetworkID: b.external(), SubnetCIDR: "10.0.0.0/24", PodCIDR: "10.100.0.0/16",
-		ServiceCIDR: "10.254.0.0/16", DNSDomain: "cluster.local", APIPort: 6443, APIFloatingIP: true, ServerGroupPolicy: "soft-anti-affinity"})
-	if err != nil {
-		b.t.Fatal(err)
+	return b.order(order{name: name, masters: masters, workers: workers, loadBalancer: loadBalancer})
+}
+
+// order stores a cluster as the API does, and rings for it.
+func (b *bed) order(o order) string {
+	b.t.Helper()
+	spec := ops.ClusterSpec{KubernetesVersion: "v1.37.2", Distro: "ubuntu", ExternalNetworkID: b.network("public"), SubnetCIDR: "10.0.0.0/24", PodCIDR: "10.100.0.0/16",
+		ServiceCIDR: "10.254.0.0/16", DNSDomain: "cluster.local", APIPort: 6443, APIFloatingIP: true, ServerGroupPolicy: "soft-anti-affinity"}
+	if o.cluster != nil {
+		o.cluster(&spec)
 	}
-	group, err := json.Marshal(ops.GroupSpec{FlavorID: "2", ImageID: image.ID, Distro: "ubuntu", KubeVersion: "v1.37.2"})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	c := &db.Cluster{UUID: uuid.NewString(), ProjectID: b.project, UserID: "u", Name: name, StackID: name + "-x2x2x", Spec: spec, MasterLBEnabled: loadBalancer,
+	c := &db.Cluster{UUID: uuid.NewString(), ProjectID: b.project, UserID: "u", Name: o.name, StackID: o.name + "-x2x2x", Spec: b.json(spec), MasterLBEnabled: o.loadBalancer,
 		Status: ops.CreateInProgress, CreatedAt: time.Now()}
-	var groups []*db.NodeGroup
-	for _, g := range []struct {
-		name, role string
-		count      int
-	}{{"default-master", db.RoleMaster, masters}, {"default-worker", db.RoleWorker, workers}} {
-		groups = append(groups, &db.NodeGroup{UUID: uuid.NewString(), ClusterUUID: c.UUID, ProjectID: b.project, Name: g.name, Role: g.role, NodeCount: g.count, IsDefault: true,
-			Driver: vm.Name, Spec: group, Status: ops.CreateInProgress, CreatedAt: time.Now()})
+	masters, workers := b.group("default-master", db.RoleMaster, o.masters, o.group), b.group("default-worker", db.RoleWorker, o.workers, o.group)
+	for _, g := range []*db.NodeGroup{masters, workers} {
+		g.ClusterUUID, g.IsDefault = c.UUID, true
 	}
 	op, err := ops.New(uuid.NewString(), ops.ClusterCreate, c, nil, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if err := b.store.CreateCluster(context.Background(), c, groups, op, 1000); err != nil {
+	if err := b.store.CreateCluster(context.Background(), c, []*db.NodeGroup{masters, workers}, op, 1000); err != nil {
 		b.t.Fatal(err)
 	}
 	b.ring(op.UUID)
 	return c.UUID
+}
+
+func (b *bed) group(name, role string, count int, change func(*db.NodeGroup, *ops.GroupSpec)) *db.NodeGroup {
+	b.t.Helper()
+	g := &db.NodeGroup{UUID: uuid.NewString(), ProjectID: b.project, Name: name, Role: role, NodeCount: count, Driver: vm.Name, Status: ops.CreateInProgress, CreatedAt: time.Now()}
+	spec := ops.GroupSpec{FlavorID: "2", ImageID: b.image("ubuntu-24.04-kube-v1.37.2").ID, Distro: "ubuntu", KubeVersion: "v1.37.2"}
+	if change != nil {
+		change(g, &spec)
+	}
+	g.Spec = b.json(spec)
+	return g
+}
+
+func (b *bed) json(v any) db.RawJSON {
+	b.t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return raw
 }
 
 func (b *bed) ring(id string) {
@@ -187,18 +224,29 @@ func (b *bed) ring(id string) {
 // request changes a cluster's rows and adds an operation, as the API does.
 func (b *bed) request(clusterUUID string, kind ops.Kind, group string, change func(g *db.NodeGroup)) {
 	b.t.Helper()
+	b.requestWith(clusterUUID, kind, group, change, nil)
+}
+
+// requestWith does so with parameters; it gives the operation's id.
+func (b *bed) requestWith(clusterUUID string, kind ops.Kind, group string, change func(g *db.NodeGroup), params any) string {
+	b.t.Helper()
 	id := uuid.NewString()
 	err := b.store.ChangeCluster(context.Background(), clusterUUID, func(s *db.Snapshot) error {
 		var target *db.NodeGroup
 		for _, g := range s.NodeGroups {
 			if g.Name == group {
 				target = g
-				change(g)
+				if change != nil {
+					change(g)
+				}
 				g.Status = kind.GroupProgress()
 			}
 		}
 		s.Cluster.Status = kind.Progress()
-		op, err := ops.New(id, kind, s.Cluster, target, nil)
+		for _, o := range s.Operations {
+			o.CancelRequested = o.CancelRequested || kind == ops.ClusterDelete
+		}
+		op, err := ops.New(id, kind, s.Cluster, target, params)
 		s.Operations = append(s.Operations, op)
 		return err
 	})
@@ -206,13 +254,14 @@ func (b *bed) request(clusterUUID string, kind ops.Kind, group string, change fu
 		b.t.Fatal(err)
 	}
 	b.ring(id)
+	return id
 }
 
 // settle waits until nothing is under way and gives the cluster; nil when it is gone.
 func (b *bed) settle(clusterUUID string) *db.ClusterView {
 	b.t.Helper()
 	ctx := context.Background()
-	testenv.Eventually(b.t, 2*time.Minute, "all operations of the cluster to end", func() bool {
+	testenv.Eventually(b.t, eventually, "all operations of the cluster to end", func() bool {
 		l, err := b.store.Operations(ctx, clusterUUID, true)
 		if err != nil {
 			b.t.Fatal(err)
@@ -252,6 +301,7 @@ func TestLifeOfACluster(t *testing.T) {
 		loadBalancer bool
 	}{{"three control planes behind a load balancer", 3, true}, {"one control plane by itself", 1, false}} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			b := newBed(t, sim.Options{})
 			b.run(b.conductor("one"), b.conductor("two"))
 			id := b.create("dev", tc.masters, 2, tc.loadBalancer)

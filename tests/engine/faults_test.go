@@ -24,6 +24,7 @@ func TestACreateThatFails(t *testing.T) {
 			Action: sim.Action{Status: 409, Body: `{"NeutronError": {"type": "OverQuota", "message": "Quota exceeded for resources: ['port'].", "detail": ""}}`}}, "quota", "Quota exceeded"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			b := newBed(t, sim.Options{})
 			if err := b.cloud.Inject(tc.rule); err != nil {
 				t.Fatal(err)
@@ -50,6 +51,7 @@ func TestACreateThatFails(t *testing.T) {
 
 // TestTheCreateTimeoutIsKept: a server that is built for ever is given up, in words that say what was waited for.
 func TestTheCreateTimeoutIsKept(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, sim.Options{})
 	if err := b.cloud.Inject(sim.Rule{Service: "compute", Method: "POST", PathRegexp: "/servers$", Name: "worker", Times: 1, Action: sim.Action{Stuck: true}}); err != nil {
 		t.Fatal(err)
@@ -71,6 +73,7 @@ func TestTheCreateTimeoutIsKept(t *testing.T) {
 
 // TestARetryStartsWithFreshHosts: a failed resize is no dead end.
 func TestARetryStartsWithFreshHosts(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, sim.Options{})
 	b.run(b.conductor("one"))
 	id := b.create("dev", 1, 1, false)

@@ -1,0 +1,47 @@
+package cloud
+
+import (
+	"context"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
+)
+
+// FloatingIP is a floating IP.
+type FloatingIP struct{ ID, Description, Address, PortID string }
+
+func floatingIP(f floatingips.FloatingIP) FloatingIP {
+	return FloatingIP{ID: f.ID, Description: f.Description, Address: f.FloatingIP, PortID: f.PortID}
+}
+
+// FindFloatingIPs lists the floating IPs with this mark: they have no name, so the mark must carry one.
+func (n *Network) FindFloatingIPs(ctx context.Context, mark string) ([]FloatingIP, error) {
+	pages, err := floatingips.List(n.c, floatingips.ListOpts{ProjectID: n.projectID, Description: mark}).AllPages(ctx)
+	if err != nil {
+		return nil, wrap(network, err, "listing floating IPs")
+	}
+	l, err := floatingips.ExtractFloatingIPs(pages)
+	return mapSlice(l, floatingIP), wrap(network, err, "reading floating IPs")
+}
+
+// CreateFloatingIP makes one from the external network for the port.
+func (n *Network) CreateFloatingIP(ctx context.Context, mark, externalNetworkID, portID string) (FloatingIP, error) {
+	x, err := floatingips.Create(ctx, n.c, floatingips.CreateOpts{Description: mark, ProjectID: n.projectID, FloatingNetworkID: externalNetworkID, PortID: portID}).Extract()
+	if err != nil {
+		return FloatingIP{}, wrap(network, err, "creating a floating IP for port %s", portID)
+	}
+	return floatingIP(*x), nil
+}
+
+// FloatingIP reads one.
+func (n *Network) FloatingIP(ctx context.Context, id string) (FloatingIP, error) {
+	x, err := floatingips.Get(ctx, n.c, id).Extract()
+	if err != nil {
+		return FloatingIP{}, wrap(network, err, "reading floating IP %s", id)
+	}
+	return floatingIP(*x), nil
+}
+
+// DeleteFloatingIP releases it.
+func (n *Network) DeleteFloatingIP(ctx context.Context, id string) error {
+	return wrap(network, floatingips.Delete(ctx, n.c, id).ExtractErr(), "releasing floating IP %s", id)
+}

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
+	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
+	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
+	"github.com/jeroboam-cloud/jeroboam/internal/certmanager"
+)
+
+// kubeNodes lists the cluster's nodes as an administrator of it does, over its own API with a certificate of its CA.
+func (b *bed) kubeNodes(v *db.ClusterView, secrets certmanager.Manager) map[string]kube.Node {
+	b.t.Helper()
+	ctx := context.Background()
+	ca, err := secrets.Get(ctx, certmanager.Owner{ClusterUUID: v.UUID, ProjectID: v.ProjectID}, v.SecretRefs[ops.SecretCA])
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	csr, key := adminRequest(b.t)
+	cert, err := pki.SignCSR(ca, csr, pki.Options{TermOfValidity: time.Hour, Source: pki.Source{Now: time.Now(), Rand: rand.Reader}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	c, err := kube.New(kube.Access{Endpoint: *v.APIAddress, CA: ca.Certificate, ClientCert: cert, ClientKey: key})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer c.Close()
+	l, err := c.Nodes(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	nodes := map[string]kube.Node{}
+	for _, n := range l {
+		nodes[n.Name] = n
+	}
+	return nodes
+}
+
+// addGroup stores a new node group and its operation, as the API does.
+func (b *bed) addGroup(clusterUUID string, g *db.NodeGroup) {
+	b.t.Helper()
+	id := uuid.NewString()
+	g.ClusterUUID = clusterUUID
+	err := b.store.ChangeCluster(context.Background(), clusterUUID, func(s *db.Snapshot) error {
+		s.NodeGroups = append(s.NodeGroups, g)
+		s.Cluster.Status = ops.UpdateInProgress
+		op, err := ops.New(id, ops.NodeGroupCreate, s.Cluster, g, nil)
+		s.Operations = append(s.Operations, op)
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.ring(id)
+}
+
+// namesOf the nodes of a group that are wanted.
+func (b *bed) namesOf(clusterUUID, group string) []string {
+	b.t.Helper()
+	g, err := b.store.NodeGroup(context.Background(), clusterUUID, group)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	l, err := b.store.Nodes(context.Background(), clusterUUID)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var names []string
+	for _, n := range l {
+		if n.NodeGroupUUID == g.UUID && n.State == db.NodeWanted {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// TestNodeGroups goes through the life of a group beside another one, and looks at the Kubernetes nodes.
+func TestNodeGroups(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	b.run(b.conductor("one"), b.conductor("two"))
+	id := b.completed(order{name: "dev", masters: 1, workers: 1, loadBalancer: true})
+
+	b.addGroup(id, b.group("gpu", db.RoleWorker, 2, func(g *db.NodeGroup, _ *ops.GroupSpec) {
+		g.NodeLabels = db.Strings{"example.org/colour": "green", "node-role.kubernetes.io/gpu": ""}
+		g.NodeTaints = db.Taints{{Key: "gpu", Value: "yes", Effect: "NoSchedule"}}
+	}))
+	b.request(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 3 })
+	v := b.reaches(id, ops.UpdateComplete)
+	nodes, gpu := b.kubeNodes(v, b.secrets), b.namesOf(id, "gpu")
+	if len(nodes) != 6 || len(gpu) != 2 || len(b.namesOf(id, "default-worker")) != 3 {
+		t.Fatalf("%d nodes, %d in the new group\n%s", len(nodes), len(gpu), b.events(id))
+	}
+	for _, name := range gpu {
+		n := nodes[name]
+		if _, ok := n.Labels["node-role.kubernetes.io/gpu"]; !ok || n.Labels["example.org/colour"] != "green" || n.Labels["jeroboam.cloud/nodegroup"] != "gpu" {
+			t.Errorf("labels of %s: %v", name, n.Labels)
+		}
+		if !slices.Contains(n.Taints, kube.Taint{Key: "gpu", Value: "yes", Effect: "NoSchedule"}) {
+			t.Errorf("taints of %s: %v", name, n.Taints)
+		}
+	}
+
+	victim, stays := gpu[0], gpu[1]
+	b.requestWith(id, ops.NodeGroupResize, "gpu", nil, ops.Resize{NodesToRemove: []string{victim}})
+	v = b.reaches(id, ops.UpdateComplete)
+	nodes, gpu = b.kubeNodes(v, b.secrets), b.namesOf(id, "gpu")
+	if _, there := nodes[victim]; there || len(nodes) != 6 || len(gpu) != 2 || !slices.Contains(gpu, stays) {
+		t.Errorf("after the replacement of %s: nodes of the group %v, %d in all", victim, gpu, len(nodes))
+	}
+
+	b.request(id, ops.NodeGroupDelete, "gpu", nil)
+	v = b.reaches(id, ops.UpdateComplete)
+	if nodes = b.kubeNodes(v, b.secrets); len(nodes) != 4 {
+		t.Errorf("after the delete of the group there are %d nodes, want 4", len(nodes))
+	}
+	if left := b.cloud.Resources(b.project); len(left["server"]) != 4 || len(left["server_group"]) != 2 {
+		t.Errorf("after the delete of the group the cloud has servers %v, groups %v", left["server"], left["server_group"])
+	}
+	b.deleted(id)
+}
+
+// TestNothingToDo: what is so already is left alone. A resize to the same size only renews the join token.
+func TestNothingToDo(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "dev", masters: 3, workers: 2, loadBalancer: true})
+	reads, total := b.cloud.Calls(), 0
+	for service, calls := range reads {
+		for call, n := range calls {
+			t.Logf("%4d %s %s", n, service, call)
+			total += n
+			bound := 10 // what is made, and its tags and rules
+			if strings.HasPrefix(call, "GET ") {
+				bound = 30 // a few looks while something is being built, never one per host and slice
+			}
+			if n > bound {
+				t.Errorf("%s %s was called %d times, at most %d are reasonable", service, call, n, bound)
+			}
+		}
+	}
+	t.Logf("%4d calls in all", total)
+	before := b.writes()
+	b.request(id, ops.NodeGroupResize, "default-worker", nil)
+	b.reaches(id, ops.UpdateComplete)
+	for call, n := range b.writes() {
+		if n != before[call] {
+			t.Errorf("a resize to the same size made %d × %s", n-before[call], call)
+		}
+	}
+}
