@@ -1,6 +1,7 @@
 package db
 
 import (
+	"context"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -18,4 +19,34 @@ type Event struct {
 	Step          string    `bun:"step"`
 	Resource      string    `bun:"resource"`
 	Message       string    `bun:"message"`
+}
+
+// EventFilter says which events of a cluster are listed.
+type EventFilter struct {
+	After         int64    // only those with a higher number
+	OperationUUID string   // only this operation's, unless empty
+	Levels        []string // only of these levels, unless empty
+	Limit         int
+}
+
+// AddEvents appends events.
+func (s *Store) AddEvents(ctx context.Context, l []*Event) error {
+	if len(l) == 0 {
+		return nil
+	}
+	_, err := s.db.NewInsert().Model(&l).Exec(ctx)
+	return wrap(err, "writing events")
+}
+
+// Events lists a cluster's, oldest first.
+func (s *Store) Events(ctx context.Context, clusterUUID string, f EventFilter) ([]*Event, error) {
+	var l []*Event
+	q := s.db.NewSelect().Model(&l).Where("cluster_uuid = ? AND id > ?", clusterUUID, f.After).Order("id").Limit(int64(f.Limit))
+	if f.OperationUUID != "" {
+		q = q.Where("operation_uuid = ?", f.OperationUUID)
+	}
+	if len(f.Levels) > 0 {
+		q = q.Where("level IN (?)", bun.List(f.Levels))
+	}
+	return l, wrap(q.Scan(ctx), "listing events")
 }

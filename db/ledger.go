@@ -63,19 +63,3 @@ func (s *Store) Resources(ctx context.Context, clusterUUID string) ([]*Resource,
 	err := s.db.NewSelect().Model(&l).Where("cluster_uuid = ?", clusterUUID).Order("id").Scan(ctx)
 	return l, wrap(err, "reading the ledger")
 }
-
-// AddEvents appends events.
-func (s *Store) AddEvents(ctx context.Context, l []*Event) error {
-	if len(l) == 0 {
-		return nil
-	}
-	_, err := s.db.NewInsert().Model(&l).Exec(ctx)
-	return wrap(err, "writing events")
-}
-
-// Events lists a cluster's after the one with this number.
-func (s *Store) Events(ctx context.Context, clusterUUID string, after int64, limit int) ([]*Event, error) {
-	var l []*Event
-	err := s.db.NewSelect().Model(&l).Where("cluster_uuid = ? AND id > ?", clusterUUID, after).Order("id").Limit(int64(limit)).Scan(ctx)
-	return l, wrap(err, "listing events")
-}

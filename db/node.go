@@ -1,6 +1,7 @@
 package db
 
 import (
+	"database/sql/driver"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -16,18 +17,39 @@ const (
 type Node struct {
 	bun.BaseModel `bun:"table:node,alias:n"`
 
-	ID            int64  `bun:"id,pk,autoincrement"`
-	UUID          string `bun:"uuid"`
-	ClusterUUID   string `bun:"cluster_uuid"`
-	NodeGroupUUID string `bun:"nodegroup_uuid"`
-	Name          string `bun:"name"` // host, server and Kubernetes node name; unique in the cluster
-	State         string `bun:"state"`
-	First         bool   `bun:"first"` // the control plane that runs `kubeadm init`
-	HostID        string `bun:"host_id"`
-	Addresses     List   `bun:"addresses,type:text"` // fixed first, then floating
-	Ready         bool   `bun:"ready"`
-	Version       string `bun:"version"`
+	ID            int64      `bun:"id,pk,autoincrement"`
+	UUID          string     `bun:"uuid"`
+	ClusterUUID   string     `bun:"cluster_uuid"`
+	NodeGroupUUID string     `bun:"nodegroup_uuid"`
+	Name          string     `bun:"name"` // host, server and Kubernetes node name; unique in the cluster
+	State         string     `bun:"state"`
+	First         bool       `bun:"first"` // the control plane that runs `kubeadm init`
+	HostID        string     `bun:"host_id"`
+	Addresses     List       `bun:"addresses,type:text"` // fixed first, then floating
+	Ready         bool       `bun:"ready"`
+	Version       string     `bun:"version"`
+	Conditions    Conditions `bun:"conditions,type:text"` // as Kubernetes had them when it was last looked at
 
 	CreatedAt time.Time  `bun:"created_at"`
 	UpdatedAt *time.Time `bun:"updated_at"`
+}
+
+// Condition is one of a node's, in Kubernetes' words.
+type Condition struct {
+	Type    string `json:"type"`
+	Status  string `json:"status"` // True, False, Unknown
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// Conditions are stored as JSON text.
+type Conditions []Condition
+
+// Value implements driver.Valuer.
+func (c Conditions) Value() (driver.Value, error) { return encode(c, c == nil, "[]") }
+
+// Scan implements sql.Scanner.
+func (c *Conditions) Scan(src any) error {
+	*c = Conditions{}
+	return decode(src, c)
 }

@@ -203,7 +203,7 @@ func TestTheEndOfACluster(t *testing.T) {
 		if n, err := s.Nodes(ctx, c.UUID); err != nil || len(n) != 0 {
 			t.Errorf("%d nodes are left, %v", len(n), err)
 		}
-		if l, err := s.Events(ctx, c.UUID, 0, 10); err != nil || len(l) != 1 {
+		if l, err := s.Events(ctx, c.UUID, db.EventFilter{Limit: 10}); err != nil || len(l) != 1 {
 			t.Errorf("%d events are left to read, %v", len(l), err)
 		}
 		if o, err := s.Operation(ctx, op.UUID); err != nil || o.FinishedAt == nil || o.Owner != "" {

@@ -39,7 +39,7 @@ func (s *Snapshot) Clone() *Snapshot {
 	}
 	for _, n := range s.Nodes {
 		x := *n
-		x.Addresses = slices.Clone(n.Addresses)
+		x.Addresses, x.Conditions = slices.Clone(n.Addresses), slices.Clone(n.Conditions)
 		out.Nodes = append(out.Nodes, &x)
 	}
 	for _, o := range s.Operations {
@@ -147,7 +147,9 @@ func (s *Store) save(ctx context.Context, tx bun.Tx, before, after *Snapshot) er
 		}
 	}
 	for _, n := range after.Nodes {
-		if old := find(before.Nodes, func(x *Node) bool { return x.ID == n.ID }); n.ID != 0 && reflect.DeepEqual(old, n) {
+		if old := find(before.Nodes, func(x *Node) bool { return x.ID == n.ID }); n.ID != 0 && !reflect.DeepEqual(old, n) {
+			n.UpdatedAt = &now
+		} else if n.ID != 0 {
 			continue
 		}
 		if err := put(ctx, tx, n, n.ID == 0); err != nil {

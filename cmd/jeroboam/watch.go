@@ -99,16 +99,14 @@ func eventsAfter(ctx context.Context, store *db.Store, op *db.Operation, seen *i
 	const batch = 1000
 	var out []*db.Event
 	for {
-		l, err := store.Events(ctx, op.ClusterUUID, *seen, batch)
+		l, err := store.Events(ctx, op.ClusterUUID, db.EventFilter{After: *seen, OperationUUID: op.UUID, Limit: batch})
 		if err != nil {
 			return nil, fmt.Errorf("reading the events: %w", err)
 		}
 		for _, e := range l {
 			*seen = max(*seen, e.ID)
-			if e.OperationUUID == op.UUID {
-				out = append(out, e)
-			}
 		}
+		out = append(out, l...)
 		if len(l) < batch {
 			return out, nil
 		}

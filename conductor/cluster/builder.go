@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
@@ -43,12 +44,13 @@ func (b *builder) createCluster() {
 	network := b.add("network", deadlineCall, func(ctx context.Context) drivers.Result { return in.EnsureNetwork(ctx, w.site) }, user)
 	groups := b.add("security groups", deadlineCall, func(ctx context.Context) drivers.Result { return in.EnsureSecurityGroups(ctx, w.site) }, user)
 
-	endpoint := b.endpoint(network, groups)
+	gone := b.removeFailed(user) // of an earlier attempt; their place in the quotas is needed
+	endpoint := b.endpoint(append(gone, network, groups)...)
 	var hosts, members []string
 	for _, g := range w.s.NodeGroups {
 		shared := b.serverGroup(g, user)
 		for _, n := range w.nodesOf(db.NodeWanted, g) {
-			address := b.address(g, n, network, groups)
+			address := b.address(g, n, append(gone, network, groups)...)
 			if g.Role == db.RoleMaster {
 				members = append(members, address)
 			}
@@ -61,6 +63,7 @@ func (b *builder) createCluster() {
 		ready = append(ready, b.add("load balancer members", deadlineBuild, w.ensureMembers, append(members, active)...))
 	}
 	api := b.add("Kubernetes API", deadlineBoot, w.apiReady, append(ready, b.firstHost(hosts))...)
+	b.forgetFailed(api)
 	for _, g := range w.s.NodeGroups {
 		for _, n := range w.nodesOf(db.NodeWanted, g) {
 			b.node(n, api, hostTask(n))
@@ -68,8 +71,31 @@ func (b *builder) createCluster() {
 	}
 }
 
+// removeFailed takes the hosts away that an earlier attempt did not bring to life.
+func (b *builder) removeFailed(needs ...string) []string {
+	w := b.w
+	var gone []string
+	for _, n := range w.nodesOf(db.NodeRemoving, w.s.NodeGroups...) {
+		gone = append(gone, b.removeHost(n.Name, needs))
+	}
+	return slices.Clip(gone)
+}
+
+// forgetFailed takes such hosts out of a control plane that was kept, and lets new ones join it.
+func (b *builder) forgetFailed(api string) {
+	w := b.w
+	removed := w.nodesOf(db.NodeRemoving, w.s.NodeGroups...)
+	if len(removed) == 0 || len(w.nodesOf(db.NodeRemoving, w.controlPlanes()...)) > 0 {
+		return // a new control plane knows nothing of them
+	}
+	b.add("join token", deadlineCall, w.renewToken, api)
+	for _, n := range removed {
+		b.add("delete node "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.deleteNode(ctx, n) }, api)
+	}
+}
+
 // endpoint: the tasks after which the address of the API is known to everybody who asks for it.
-func (b *builder) endpoint(network, groups string) []string {
+func (b *builder) endpoint(needs ...string) []string {
 	w, in := b.w, b.w.e.Infra
 	var known []string
 	if w.s.Cluster.MasterLBEnabled {
@@ -79,9 +105,9 @@ func (b *builder) endpoint(network, groups string) []string {
 				return drivers.Done() // it is being built; its address is fixed
 			}
 			return r
-		}, network)}
+		}, needs...)}
 	} else if first := w.firstNode(); first != nil {
-		known = []string{b.address(w.group(first.NodeGroupUUID), first, network, groups)}
+		known = []string{b.address(w.group(first.NodeGroupUUID), first, needs...)}
 	} else {
 		b.err = fmt.Errorf("the cluster has no first control plane")
 		return nil

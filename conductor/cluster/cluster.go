@@ -55,8 +55,8 @@ func (e *Executor) Advance(ctx context.Context, op *db.Operation) (Verdict, erro
 	if err != nil {
 		return Verdict{}, err
 	}
-	if op.CancelRequested { // the one that asked for it says what becomes of the cluster
-		return e.end(ctx, w, func(w *work) { w.op.Status = db.OpCancelled; w.nodeRows() })
+	if op.CancelRequested {
+		return e.end(ctx, w, (*work).cancelled)
 	}
 	graph, err := w.graph()
 	if err != nil {
@@ -92,6 +92,9 @@ func (e *Executor) record(ctx context.Context, w *work, out flow.Outcome, waitin
 	if left, limited := w.timeLeft(); limited && left <= 0 {
 		return e.fail(ctx, w, out.Task, &drivers.Fault{Class: drivers.ClassTimeout,
 			Err: fmt.Errorf("not complete after the create timeout of %d minutes: waiting for %s", *w.s.Cluster.CreateTimeout, waiting)})
+	}
+	if err := w.noteNodes(ctx); err != nil {
+		return Verdict{}, err
 	}
 	after = max(min(after, e.PollInterval), 0) // NextAt is at most that far, but for the back-off of errors
 	return Verdict{After: after}, e.Store.Park(ctx, w.op, after, w.op.State)

@@ -2,13 +2,11 @@ package cluster
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
-	"github.com/jeroboam-cloud/jeroboam/drivers"
 )
 
 // complete writes what a successful operation reached into the rows. COMPLETE means that every node was seen: what is
@@ -55,27 +53,6 @@ func (w *work) clusterIsUp() {
 	}
 }
 
-// nodeRows takes the rows of nodes that are gone away and fills those that are there.
-func (w *work) nodeRows() {
-	for _, n := range slices.Clone(w.s.Nodes) {
-		_, hasPort := w.l.Find(drivers.KindPort, n.Name)
-		_, hasServer := w.l.Find(drivers.KindServer, n.Name)
-		if n.State == db.NodeRemoving && !hasPort && !hasServer {
-			w.s.RemoveNode(n.UUID)
-			continue
-		}
-		if r, ok := w.l.Find(drivers.KindServer, n.Name); ok {
-			n.HostID = r.ID
-		}
-		if r, ok := w.l.Find(drivers.KindPort, n.Name); ok && r.Attrs[drivers.AttrAddress] != "" {
-			n.Addresses = []string{r.Attrs[drivers.AttrAddress]}
-		}
-		if w.stepDone(readyTask(n)) {
-			n.Ready, n.Version = true, w.spec.KubernetesVersion
-		}
-	}
-}
-
 func (w *work) stepDone(name string) bool {
 	step := w.state.Steps[name]
 	return step != nil && step.Status == flow.StatusDone
@@ -104,6 +81,19 @@ func (w *work) failed(reason string) {
 	w.clusterStatus()
 }
 
+// cancelled ends the operation at its user's wish. A delete that waits for this end says itself what becomes of the
+// cluster; otherwise what the operation had reached stays, and the same operation can be asked for again.
+func (w *work) cancelled() {
+	w.op.Status = db.OpCancelled
+	for _, o := range w.s.Operations {
+		if ops.Kind(o.Kind) == ops.ClusterDelete && o.UUID != w.op.UUID {
+			w.nodeRows()
+			return
+		}
+	}
+	w.failed("cancelled on request")
+}
+
 // clusterStatus sums up the node groups: while other operations run the cluster stays in progress; then a failed group
 // makes it failed.
 func (w *work) clusterStatus() {
@@ -114,7 +104,7 @@ func (w *work) clusterStatus() {
 			return
 		}
 	}
-	failed := w.op.Status == db.OpFailed
+	failed := w.op.Status != db.OpComplete
 	for _, g := range w.s.NodeGroups {
 		if strings.HasSuffix(g.Status, "_FAILED") {
 			failed = true

@@ -30,8 +30,9 @@ type KubeClients struct {
 }
 
 type kubeEntry struct {
-	client  *kube.Client
-	expires time.Time
+	client   *kube.Client
+	endpoint string
+	expires  time.Time
 }
 
 const (
@@ -59,11 +60,11 @@ func (k *KubeClients) forget(id string) {
 	}
 }
 
-// get gives the client of a cluster, which is made when there is none.
-func (k *KubeClients) get(id string, now time.Time, make func() (*kube.Client, error)) (*kube.Client, error) {
+// get gives the client of a cluster, which is made when there is none for its endpoint.
+func (k *KubeClients) get(id, endpoint string, now time.Time, make func() (*kube.Client, error)) (*kube.Client, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if e := k.clients[id]; e != nil && now.Before(e.expires) {
+	if e := k.clients[id]; e != nil && e.endpoint == endpoint && now.Before(e.expires) {
 		return e.client, nil
 	}
 	c, err := make()
@@ -73,6 +74,9 @@ func (k *KubeClients) get(id string, now time.Time, make func() (*kube.Client, e
 	if k.clients == nil {
 		k.clients = map[string]*kubeEntry{}
 	}
+	if e := k.clients[id]; e != nil {
+		e.client.Close()
+	}
 	for old, e := range k.clients {
 		if len(k.clients) < maxKubeClients && now.Before(e.expires) {
 			break
@@ -80,7 +84,7 @@ func (k *KubeClients) get(id string, now time.Time, make func() (*kube.Client, e
 		e.client.Close()
 		delete(k.clients, old)
 	}
-	k.clients[id] = &kubeEntry{client: c, expires: now.Add(kubeClientLife)}
+	k.clients[id] = &kubeEntry{client: c, endpoint: endpoint, expires: now.Add(kubeClientLife)}
 	return c, nil
 }
 
@@ -95,7 +99,7 @@ func (w *work) kube(ctx context.Context) (*kube.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.e.Kube.get(w.s.Cluster.UUID, w.e.Now(), func() (*kube.Client, error) {
+	return w.e.Kube.get(w.s.Cluster.UUID, endpoint, w.e.Now(), func() (*kube.Client, error) {
 		cert, key, err := clientCertificate(ca, w.e.Now())
 		if err != nil {
 			return nil, err
@@ -159,6 +163,9 @@ func (w *work) nodes(ctx context.Context) (map[string]kube.Node, error) {
 		byName := map[string]kube.Node{}
 		for _, n := range l {
 			byName[n.Name] = n
+		}
+		if err == nil {
+			w.seen(byName)
 		}
 		return byName, err
 	})

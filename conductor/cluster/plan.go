@@ -14,10 +14,13 @@ import (
 )
 
 // plan brings the node rows in line with what the operation is to reach. It changes rows only, and a second run changes
-// nothing: counts are met, and what is being removed is not counted.
-func plan(op *db.Operation, s *db.Snapshot, now time.Time) error {
+// nothing: counts are met, and what is being removed is not counted. Only at first is given up what an earlier attempt left.
+func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
 	switch ops.Kind(op.Kind) {
 	case ops.ClusterCreate:
+		if first {
+			startAgain(s)
+		}
 		for _, g := range s.NodeGroups {
 			scale(s, g, nil, now)
 		}
@@ -36,7 +39,7 @@ func plan(op *db.Operation, s *db.Snapshot, now time.Time) error {
 				return fmt.Errorf("reading the operation's parameters: %w", err)
 			}
 		}
-		if firstSlice(op) { // what an earlier attempt did not bring to life is given up: new hosts may do better
+		if first { // what an earlier attempt did not bring to life is given up: new hosts may do better
 			for _, n := range s.Nodes {
 				if n.NodeGroupUUID == g.UUID && !n.Ready {
 					n.State = db.NodeRemoving
@@ -58,8 +61,28 @@ func plan(op *db.Operation, s *db.Snapshot, now time.Time) error {
 	return nil
 }
 
-// firstSlice tells whether nothing of the operation has run yet.
-func firstSlice(op *db.Operation) bool { return len(op.State) <= len("{}") }
+// startAgain gives up what an earlier attempt to create the cluster left half done. Nodes that are ready are kept when the
+// control plane is complete. Otherwise all hosts are made anew: a control plane that came half to life has members that
+// count for its quorum and do not answer, and nobody has run anything on it yet.
+func startAgain(s *db.Snapshot) {
+	masters := map[string]bool{}
+	for _, g := range s.NodeGroups {
+		masters[g.UUID] = g.Role == db.RoleMaster
+	}
+	whole := !slices.ContainsFunc(s.Nodes, func(n *db.Node) bool { return masters[n.NodeGroupUUID] && !n.Ready })
+	for _, n := range s.Nodes {
+		if !whole || !n.Ready {
+			n.State, n.First = db.NodeRemoving, false
+		}
+	}
+}
+
+// unplanned tells whether the operation's first plan is still to be made.
+func unplanned(op *db.Operation) bool { return len(op.State) <= len("{}") }
+
+// planned is the state of an operation that has a plan and has not begun. It is written together with the plan: hosts
+// that a first slice asked for are not given up when it is run again after a crash.
+const planned = `{"steps":{}}`
 
 func groupOf(op *db.Operation, s *db.Snapshot) (*db.NodeGroup, error) {
 	i := slices.IndexFunc(s.NodeGroups, func(g *db.NodeGroup) bool { return g.UUID == op.NodeGroupUUID })

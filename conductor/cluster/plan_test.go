@@ -27,8 +27,8 @@ func count(s *db.Snapshot, group, state string) int {
 
 func TestPlanCreateIsIdempotent(t *testing.T) {
 	s, op := snapshot(3, 2), &db.Operation{Kind: string(ops.ClusterCreate)}
-	for range 2 {
-		if err := plan(op, s, time.Unix(0, 0)); err != nil {
+	for _, first := range []bool{true, false} {
+		if err := plan(op, s, first, time.Unix(0, 0)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -75,15 +75,67 @@ func TestPlanResize(t *testing.T) {
 			if tc.remove != "" {
 				op.Params = db.RawJSON(`{"nodes_to_remove":["` + tc.remove + `"]}`)
 			}
-			if err := plan(op, s, time.Unix(0, 0)); err != nil {
+			if err := plan(op, s, unplanned(op), time.Unix(0, 0)); err != nil {
 				t.Fatal(err)
 			}
-			op.State = db.RawJSON(`{"steps":{"x":{"status":"running"}}}`)
-			if err := plan(op, s, time.Unix(0, 0)); err != nil { // the next slice changes nothing
+			op.State = db.RawJSON(planned)
+			if err := plan(op, s, unplanned(op), time.Unix(0, 0)); err != nil { // the next slice changes nothing
 				t.Fatal(err)
 			}
 			if w, r := count(s, "w", db.NodeWanted), count(s, "w", db.NodeRemoving); w != tc.wanted || r != tc.removing {
 				t.Errorf("%d wanted and %d removing, want %d and %d", w, r, tc.wanted, tc.removing)
+			}
+		})
+	}
+}
+
+func TestPlanCreateAgain(t *testing.T) {
+	for _, tc := range []struct {
+		name                string
+		masters, workers    string // of the earlier attempt: r is ready, - is not
+		keptMasters, kept   int
+		removing            int
+		firstIsOfTheEarlier bool
+	}{
+		{"nothing was there", "", "", 0, 0, 0, false},
+		{"a worker failed", "rrr", "r-", 3, 1, 1, true},
+		{"a control plane failed: its etcd is not to be trusted", "rr-", "rr", 0, 0, 5, false},
+		{"all were ready", "rrr", "rr", 3, 2, 0, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := snapshot(3, 2)
+			for group, l := range map[string]string{"m": tc.masters, "w": tc.workers} {
+				for i, c := range l {
+					s.Nodes = append(s.Nodes, &db.Node{UUID: group + string(rune('a'+i)), NodeGroupUUID: group, Name: group + string(rune('0'+i)),
+						State: db.NodeWanted, Ready: c == 'r', First: group == "m" && i == 0})
+				}
+			}
+			op := &db.Operation{Kind: string(ops.ClusterCreate)}
+			for _, first := range []bool{true, false} { // the second slice changes nothing
+				if err := plan(op, s, first, time.Unix(0, 0)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			kept, removing, firsts := map[string]int{}, 0, 0
+			for _, n := range s.Nodes {
+				switch earlier := len(n.Name) == 2; {
+				case n.State == db.NodeRemoving:
+					removing++
+				case earlier:
+					kept[n.NodeGroupUUID]++
+				}
+				if n.First {
+					firsts++
+					if n.State != db.NodeWanted || (len(n.Name) == 2) != tc.firstIsOfTheEarlier {
+						t.Errorf("%s, %s, is first", n.Name, n.State)
+					}
+				}
+			}
+			if kept["m"] != tc.keptMasters || kept["w"] != tc.kept || removing != tc.removing || firsts != 1 {
+				t.Errorf("%v kept, %d removing, %d first", kept, removing, firsts)
+			}
+			if m, w := count(s, "m", db.NodeWanted), count(s, "w", db.NodeWanted); m != 3 || w != 2 {
+				t.Errorf("%d control planes and %d workers, want 3 and 2", m, w)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
 )
 
 // work is one slice of one operation: the rows as they were when it began, and where they are written.
@@ -28,14 +29,18 @@ type work struct {
 
 	mu     sync.Mutex
 	events []*db.Event
+	inKube map[string]kube.Node // the cluster's nodes, if this slice has looked at them
 }
 
 // load reads the rows under the fence, plans nodes on the first slice, and prepares the drivers' view.
 func (e *Executor) load(ctx context.Context, op *db.Operation) (*work, error) {
-	w := &work{e: e, op: op}
+	w, first := &work{e: e, op: op}, unplanned(op)
 	err := e.Store.Record(ctx, op, func(s *db.Snapshot) error {
-		if err := plan(op, s, e.Now()); err != nil {
+		if err := plan(op, s, first, e.Now()); err != nil {
 			return err
+		}
+		if first {
+			op.State = db.RawJSON(planned)
 		}
 		w.s = s.Clone()
 		return nil

@@ -74,6 +74,7 @@ func (r Runner) Slice(ctx context.Context, g *Graph, st *State) Outcome {
 		return Outcome{Kind: Broken, Err: err}
 	}
 	s := newSlice(r, g, st)
+	s.out.Changed = st.enlist(g)
 	if s.out.Kind == Broken {
 		return s.out
 	}

@@ -1,6 +1,9 @@
 package flow
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Status of a step.
 type Status string
@@ -16,7 +19,37 @@ const (
 // State is what has happened to the tasks so far, by name. The zero State is that of an operation that has not begun.
 // It may hold steps that the graph no longer has: they are left alone.
 type State struct {
+	// Tasks are the names of all tasks in the order of the graph, those that have not begun among them: who reads the state
+	// has no graph. Tasks that were in an earlier slice's graph and have begun stay.
+	Tasks []string         `json:"tasks,omitempty"`
 	Steps map[string]*Step `json:"steps,omitempty"`
+}
+
+// Step tells what has happened to the task of that name: the zero Step, pending, when it has not begun.
+func (st *State) Step(name string) Step {
+	if s := st.Steps[name]; s != nil {
+		return *s
+	}
+	return Step{Status: StatusPending}
+}
+
+// enlist makes Tasks those of the graph, with what has begun and is no longer in it in front, and tells whether that
+// changed anything.
+func (st *State) enlist(g *Graph) bool {
+	tasks := make([]string, 0, len(g.tasks))
+	for _, name := range st.Tasks {
+		if _, ok := g.index[name]; !ok && st.Steps[name] != nil {
+			tasks = append(tasks, name)
+		}
+	}
+	for i := range g.tasks {
+		tasks = append(tasks, g.tasks[i].Name)
+	}
+	if slices.Equal(tasks, st.Tasks) {
+		return false
+	}
+	st.Tasks = tasks
+	return true
 }
 
 // Step is what has happened to one task.

@@ -17,6 +17,9 @@ func All() *migrate.Migrations {
 	m.Add(migrate.Migration{Name: "20261123000001", Comment: "initial", Up: func(ctx context.Context, g *migrate.Migrator, _ *migrate.Migration) error {
 		return run(ctx, g, initial())
 	}})
+	m.Add(migrate.Migration{Name: "20261123000002", Comment: "node_conditions", Up: func(ctx context.Context, g *migrate.Migrator, _ *migrate.Migration) error {
+		return addColumn(ctx, g, "node", "conditions", text+" DEFAULT '[]'")
+	}})
 	return m
 }
 
@@ -72,4 +75,21 @@ func typed(d dialect.Name, column string) string {
 		r = strings.NewReplacer("ID!", "INTEGER PRIMARY KEY AUTOINCREMENT", "TIME!", "TIMESTAMP", "BOOL!", "BOOLEAN", "BLOB!", "BLOB", "TEXT!", "TEXT")
 	}
 	return r.Replace(column)
+}
+
+// addColumn adds a column to a table, unless it is there.
+func addColumn(ctx context.Context, g *migrate.Migrator, table, column, kind string) error {
+	d, unless := g.DB().Dialect().Name(), "IF NOT EXISTS "
+	if d == dialect.SQLite { // which has no such clause
+		var n int
+		if err := g.DB().NewRaw("SELECT COUNT(*) FROM pragma_table_info(?) WHERE name = ?", table, column).Scan(ctx, &n); err != nil || n > 0 {
+			return err
+		}
+		unless = ""
+	}
+	_, err := g.DB().ExecContext(ctx, "ALTER TABLE "+table+" ADD COLUMN "+unless+column+typed(d, kind))
+	if err != nil {
+		return fmt.Errorf("adding column %s to table %s: %w", column, table, err)
+	}
+	return nil
 }

@@ -32,6 +32,12 @@ func (n *Network) CreateFloatingIP(ctx context.Context, mark, externalNetworkID,
 	return floatingIP(*x), nil
 }
 
+// AttachFloatingIP moves it to another port.
+func (n *Network) AttachFloatingIP(ctx context.Context, id, portID string) error {
+	_, err := floatingips.Update(ctx, n.c, id, floatingips.UpdateOpts{PortID: &portID}).Extract()
+	return wrap(network, err, "moving floating IP %s to port %s", id, portID)
+}
+
 // FloatingIP reads one.
 func (n *Network) FloatingIP(ctx context.Context, id string) (FloatingIP, error) {
 	x, err := floatingips.Get(ctx, n.c, id).Extract()

@@ -157,14 +157,15 @@ func (i *Infrastructure) EnsureMembers(ctx context.Context, s *drivers.Site, add
 	return drivers.Continue(drivers.PollInterval, "load balancer %s takes its members", x.Name)
 }
 
-// EnsureFloatingIP gives the port a floating IP. Floating IPs have no name: the mark carries it.
+// EnsureFloatingIP gives the port a floating IP, which moves along when the port is another one than before. Floating IPs
+// have no name: the mark carries it.
 func (i *Infrastructure) EnsureFloatingIP(ctx context.Context, s *drivers.Site, ipName, portID string) drivers.Result {
 	n, err := i.network(ctx, s)
 	if err != nil {
 		return Verdict(err)
 	}
 	mark := s.Cluster.Tag() + " " + ipName
-	_, err = i.tagged(ctx, s, n, "floatingips", drivers.Object{Kind: drivers.KindFloatingIP, Name: ipName,
+	r, err := i.tagged(ctx, s, n, "floatingips", drivers.Object{Kind: drivers.KindFloatingIP, Name: ipName,
 		Find: func(ctx context.Context) ([]drivers.Found, error) {
 			l, err := n.FindFloatingIPs(ctx, mark)
 			var out []drivers.Found
@@ -178,5 +179,11 @@ func (i *Infrastructure) EnsureFloatingIP(ctx context.Context, s *drivers.Site, 
 			return drivers.Found{ID: x.ID, Attrs: map[string]string{drivers.AttrAddress: x.Address, drivers.AttrPortID: portID}}, err
 		},
 		Delete: n.DeleteFloatingIP})
-	return Verdict(err)
+	if err != nil || r.Attrs[drivers.AttrPortID] == portID {
+		return Verdict(err)
+	}
+	if err := n.AttachFloatingIP(ctx, r.ID, portID); err != nil {
+		return Verdict(err)
+	}
+	return Verdict(s.Ledger.Confirm(ctx, r.Kind, r.Name, r.ID, map[string]string{drivers.AttrAddress: r.Attrs[drivers.AttrAddress], drivers.AttrPortID: portID}))
 }

@@ -30,6 +30,12 @@ type Node struct {
 	Labels        map[string]string
 	Taints        []Taint
 	Unschedulable bool
+	Conditions    []Condition
+}
+
+// Condition is one of a node's: what its kubelet says of readiness and of pressure, or the control plane of its silence.
+type Condition struct {
+	Type, Status, Reason, Message string
 }
 
 // Nodes lists all nodes.
@@ -60,6 +66,7 @@ func convert(n *corev1.Node) Node {
 		}
 	}
 	for _, condition := range n.Status.Conditions {
+		out.Conditions = append(out.Conditions, Condition{string(condition.Type), string(condition.Status), condition.Reason, condition.Message})
 		if condition.Type != corev1.NodeReady {
 			continue
 		}

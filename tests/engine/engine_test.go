@@ -276,7 +276,7 @@ func (b *bed) settle(clusterUUID string) *db.ClusterView {
 }
 
 func (b *bed) events(clusterUUID string) string {
-	l, err := b.store.Events(context.Background(), clusterUUID, 0, 1000)
+	l, err := b.store.Events(context.Background(), clusterUUID, db.EventFilter{Limit: 1000})
 	if err != nil {
 		return err.Error()
 	}
