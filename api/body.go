@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -42,8 +43,8 @@ func readBody(c echo.Context) ([]byte, error) {
 	return body, nil
 }
 
-// form reads the attributes of a body one by one and remembers the first that is wrong. Null and the empty string are
-// «not given» for everything that is optional.
+// form reads the attributes of a body one by one and remembers what is wrong. Null and the empty string are «not given»
+// for everything that is optional.
 type form struct {
 	arg  string
 	raw  map[string]json.RawMessage
@@ -82,9 +83,7 @@ func shorten(raw []byte) string {
 }
 
 func (f *form) fail(name, reason string, args ...any) {
-	if f.err == nil {
-		f.err = badRequest("Invalid input for field/attribute %s. Value: '%s'. %s", name, strings.Trim(shorten(f.raw[name]), `"`), fmt.Sprintf(reason, args...))
-	}
+	f.err = errors.Join(f.err, about(name, badRequest("Invalid input for field/attribute %s. Value: '%s'. %s", name, strings.Trim(shorten(f.raw[name]), `"`), fmt.Sprintf(reason, args...))))
 }
 
 // value gives an attribute's JSON; nil when it is not given.
@@ -254,17 +253,18 @@ func (f *form) ReadOnly(names ...string) {
 
 // Required refuses a body without the attribute.
 func (f *form) Required(name string) {
-	if f.value(name) == nil && f.err == nil {
-		f.err = badRequest("Invalid input for field/attribute %s. Value: 'None'. Mandatory field missing.", name)
+	if f.value(name) == nil {
+		f.err = errors.Join(f.err, about(name, badRequest("Invalid input for field/attribute %s. Value: 'None'. Mandatory field missing.", name)))
 	}
 }
 
-// done gives the first thing that was wrong, and unknown attributes before all others: they are mostly typos.
+// done gives what was wrong, unknown attributes before all others: they are mostly typos.
 func (f *form) done() error {
+	var unknown error
 	for _, name := range slices.Sorted(mapKeys(f.raw)) {
 		if !f.used[name] {
-			return badRequest("Unknown attribute for argument %s: %s", f.arg, name)
+			unknown = errors.Join(unknown, about(name, badRequest("Unknown attribute for argument %s: %s", f.arg, name)))
 		}
 	}
-	return f.err
+	return errors.Join(unknown, f.err)
 }

@@ -139,7 +139,7 @@ func (k *checks) zones(label string, zones []string) error {
 	}
 	for _, z := range zones {
 		if !slices.Contains(known, z) {
-			return badRequest("Label %s: availability zone %q could not be found; there are: %s.", label, z, strings.Join(known, ", "))
+			return about("labels."+label, badRequest("Label %s: availability zone %q could not be found; there are: %s.", label, z, strings.Join(known, ", ")))
 		}
 	}
 	return nil
@@ -158,66 +158,7 @@ func (k *checks) volumeType(label, name string) error {
 		return err
 	}
 	if !slices.Contains(known, name) {
-		return badRequest("Label %s: volume type %q could not be found; there are: %s.", label, name, strings.Join(known, ", "))
+		return about("labels."+label, badRequest("Label %s: volume type %q could not be found; there are: %s.", label, name, strings.Join(known, ", ")))
 	}
 	return nil
-}
-
-// demand is what a request asks of the project's quotas.
-type demand struct {
-	servers, cores, ram                                       int
-	networks, subnets, routers, ports, floatingIPs, secGroups int
-}
-
-func (d *demand) hosts(n int, f cloud.Flavor) {
-	d.servers += n
-	d.cores += n * f.VCPUs
-	d.ram += n * f.RAM
-	d.ports += n
-}
-
-// quotas compares a demand with what the project has left. Where the caller may not read quotas nothing is said here; the
-// cloud says it when the time comes.
-func (k *checks) quotas(d demand) error {
-	n, err := k.clients.Compute()
-	if err != nil {
-		return err
-	}
-	compute, err := n.Quotas(k.ctx, k.clients.ProjectID)
-	if err != nil && !cloud.IsForbidden(err) && !cloud.IsNotFound(err) {
-		return err
-	}
-	for _, x := range []struct {
-		name string
-		want int
-	}{{"instances", d.servers}, {"cores", d.cores}, {"ram", d.ram}} {
-		if err := suffices(compute, x.name, x.want); err != nil {
-			return err
-		}
-	}
-	net, err := k.clients.Network()
-	if err != nil {
-		return err
-	}
-	network, err := net.Quotas(k.ctx)
-	if err != nil && !cloud.IsForbidden(err) && !cloud.IsNotFound(err) {
-		return err
-	}
-	for _, x := range []struct {
-		name string
-		want int
-	}{{"network", d.networks}, {"subnet", d.subnets}, {"router", d.routers}, {"port", d.ports}, {"floatingip", d.floatingIPs}, {"security_group", d.secGroups}} {
-		if err := suffices(network, x.name, x.want); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func suffices(quotas map[string]cloud.Quota, name string, want int) error {
-	q, known := quotas[name]
-	if !known || want == 0 || want <= q.Left() {
-		return nil
-	}
-	return fail(http.StatusForbidden, "Resource limit exceeded: the project's quota of %s is %d, %d are in use, and this needs %d more.", name, q.Limit, q.Used, want)
 }

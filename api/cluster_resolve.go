@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -53,12 +54,13 @@ func pick[T any](v, fallback *T) *T {
 	return fallback
 }
 
-// resolveCluster checks the request with the caller's rights and turns names into ids. Nothing is stored yet.
+// resolveCluster checks the request with the caller's rights and turns names into ids. Nothing is stored yet. Its error has
+// all findings: a check that others depend on does not keep them from being made where they still mean something.
 func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.ClusterTemplate) (*clusterPlan, error) {
 	who := callerOf(c)
 	driver, err := s.groupDriver(t.ServerType)
 	if err != nil {
-		return nil, err
+		return nil, about("cluster_template_id", err)
 	}
 	cl := &db.Cluster{UUID: s.NewUUID(), ProjectID: who.ProjectID, UserID: who.UserID, Name: r.name, ClusterTemplateID: t.UUID,
 		Keypair: pick(r.keypair, t.KeypairID), DockerVolumeSize: pick(r.dockerVolumeSize, t.DockerVolumeSize), Labels: mergeLabels(t.Labels, r.labels, r.mergeLabels),
@@ -69,35 +71,41 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 		cl.Name = s.randomName("cluster")
 	}
 	cl.StackID = stackID(cl.Name)
-	if r.masters > 1 && !cl.MasterLBEnabled {
-		return nil, badRequest("Invalid input for field/attribute master_count. Value: '%d'. More than one master needs a load balancer: set master_lb_enabled.", r.masters)
-	}
 	k, err := s.checks(c)
 	if err != nil {
 		return nil, err
 	}
+	var found findings
+	if r.masters > 1 && !cl.MasterLBEnabled {
+		found.err = about("master_count", badRequest("Invalid input for field/attribute master_count. Value: '%d'. More than one master needs a load balancer: set master_lb_enabled.", r.masters))
+	}
 	image, err := k.image(t.ImageID)
-	if err != nil {
-		return nil, err
+	if fatal := found.add(about("cluster_template_id", err)); fatal != nil {
+		return nil, fatal
 	}
 	spec, err := s.clusterSpec(k, cl, t, image)
-	if err != nil {
-		return nil, err
+	if fatal := found.add(err); fatal != nil {
+		return nil, fatal
 	}
-	if spec.RoleNames, err = s.serviceUserRoles(who); err != nil {
-		return nil, err
+	spec.RoleNames, err = s.serviceUserRoles(who)
+	if fatal := found.add(err); fatal != nil {
+		return nil, fatal
 	}
 	if cl.Keypair != nil {
 		key, err := k.publicKey(*cl.Keypair)
-		if err != nil {
-			return nil, err
+		if fatal := found.add(about("keypair", err)); fatal != nil {
+			return nil, fatal
 		}
 		cl.SSHPublicKey = &key
 	}
 	if cl.Spec, err = json.Marshal(spec); err != nil {
 		return nil, err
 	}
-	return s.defaultGroups(k, cl, r, t, spec, image, driver)
+	plan, err := s.defaultGroups(k, cl, r, t, spec, image, driver)
+	if fatal := found.add(err); fatal != nil {
+		return nil, fatal
+	}
+	return plan, found.err
 }
 
 // serviceUserRoles are those of the configured roles that the caller holds: a cluster never gets more than its creator.
@@ -129,7 +137,7 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 	if pods == "" {
 		pods = "calico_ipv4pool"
 	}
-	spec := &ops.ClusterSpec{KubernetesVersion: l.version(image.Properties["kube_version"]), Distro: image.Properties["os_distro"],
+	spec := &ops.ClusterSpec{KubernetesVersion: imageVersion(l, image), Distro: image.Properties["os_distro"],
 		SubnetCIDR: l.cidr("fixed_subnet_cidr", "10.0.0.0/24"), PodCIDR: l.cidr(pods, "10.100.0.0/16"), ServiceCIDR: l.cidr("service_cluster_ip_range", "10.254.0.0/16"),
 		DNSDomain: l.domain("dns_cluster_domain", "cluster.local"), NetworkDriver: t.NetworkDriver, APIPort: or(t.APIServerPort, 6443),
 		APIFloatingIP: cl.FloatingIPEnabled, APIAllowedCIDRs: l.cidrs("api_master_lb_allowed_cidrs"), APICertSANs: l.list("api_server_cert_sans"),
@@ -149,13 +157,22 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 	for _, name := range []string{"auto_healing_enabled", "auto_scaling_enabled", "cinder_csi_enabled", "cloud_provider_enabled", "keystone_auth_enabled"} {
 		l.flag(name, false)
 	}
+	found := findings{l.err}
 	if l.err == nil {
-		l.err = overlap(spec, pods)
+		found.err = overlap(spec, pods)
 	}
-	if l.err != nil {
-		return nil, l.err
+	if fatal := found.add(k.networks(cl, t, spec)); fatal != nil {
+		return spec, fatal
 	}
-	return spec, k.networks(cl, t, spec)
+	return spec, found.err
+}
+
+// imageVersion is the Kubernetes version of a cluster or node group; "" when there is no image to ask.
+func imageVersion(l *labels, image cloud.ImageInfo) string {
+	if image.ID == "" {
+		return ""
+	}
+	return l.version(image.Properties["kube_version"])
 }
 
 // overlap refuses networks that would shadow each other on the nodes.
@@ -166,7 +183,7 @@ func overlap(spec *ops.ClusterSpec, podLabel string) error {
 			x, err1 := netip.ParsePrefix(a.cidr)
 			y, err2 := netip.ParsePrefix(b.cidr)
 			if err1 == nil && err2 == nil && x.Overlaps(y) {
-				return badRequest("Label %s (%s) and label %s (%s) overlap.", a.label, a.cidr, b.label, b.cidr)
+				return about("labels."+a.label, badRequest("Label %s (%s) and label %s (%s) overlap.", a.label, a.cidr, b.label, b.cidr))
 			}
 		}
 	}
@@ -175,31 +192,31 @@ func overlap(spec *ops.ClusterSpec, podLabel string) error {
 
 // networks resolves the external network and the caller's own.
 func (k *checks) networks(cl *db.Cluster, t *db.ClusterTemplate, spec *ops.ClusterSpec) error {
+	var found findings
 	if t.ExternalNetworkID != nil {
 		x, err := k.externalNetwork(*t.ExternalNetworkID)
-		if err != nil {
-			return err
+		if fatal := found.add(about("cluster_template_id", err)); fatal != nil {
+			return fatal
 		}
 		spec.ExternalNetworkID = x.ID
-	}
-	if spec.APIFloatingIP && spec.ExternalNetworkID == "" {
-		return badRequest("floating_ip_enabled needs an external network: set external_network_id in the cluster template.")
+	} else if spec.APIFloatingIP {
+		found.err = about("floating_ip_enabled", badRequest("floating_ip_enabled needs an external network: set external_network_id in the cluster template."))
 	}
 	if cl.FixedNetwork != nil {
 		x, err := k.networkByName("fixed_network", *cl.FixedNetwork)
-		if err != nil {
-			return err
+		if fatal := found.add(about("fixed_network", err)); fatal != nil {
+			return fatal
 		}
 		spec.NetworkID = x.ID
 	}
 	if cl.FixedSubnet != nil {
 		x, err := k.subnet(*cl.FixedSubnet, spec.NetworkID)
-		if err != nil {
-			return err
+		if fatal := found.add(about("fixed_subnet", err)); fatal != nil {
+			return fatal
 		}
 		spec.SubnetID, spec.NetworkID, spec.SubnetCIDR = x.ID, x.NetworkID, x.CIDR
 	}
-	return nil
+	return found.err
 }
 
 // defaultGroups makes default-master and default-worker, and compares what all of it needs with the quotas.
@@ -207,10 +224,8 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 	l := &labels{m: cl.Labels}
 	least := l.number("min_node_count", 0, 0)
 	l.number("max_node_count", 0, 0)
-	if l.err != nil {
-		return nil, l.err
-	}
-	plan, d := &clusterPlan{cluster: cl}, demand{secGroups: 2}
+	found := findings{l.err}
+	plan, d := &clusterPlan{cluster: cl}, demand{secGroups: 2, serverGroups: 2}
 	if spec.NetworkID == "" {
 		d.networks, d.subnets = 1, 1
 		if spec.ExternalNetworkID != "" {
@@ -219,6 +234,7 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 	}
 	if cl.MasterLBEnabled {
 		d.ports++
+		d.loadBalancers++
 	}
 	if spec.APIFloatingIP {
 		d.floatingIPs++
@@ -233,54 +249,58 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 			FlavorID: or(x.flavor, ""), ImageID: t.ImageID, DockerVolumeSize: cl.DockerVolumeSize, Labels: maps.Clone(cl.Labels), NodeCount: x.count, MinNodeCount: x.least,
 			Status: ops.CreateInProgress, CreatedAt: cl.CreatedAt}
 		if x.flavor == nil {
-			return nil, badRequest("Invalid input for field/attribute %s. Value: 'None'. Neither the cluster nor its template names a flavor.", x.field)
+			found.err = errors.Join(found.err, about(x.field, badRequest("Invalid input for field/attribute %s. Value: 'None'. Neither the cluster nor its template names a flavor.", x.field)))
+			continue
 		}
 		f, err := s.groupSpec(k, g, x.field, x.zones, image)
-		if err != nil {
-			return nil, err
+		if fatal := found.add(err); fatal != nil {
+			return nil, fatal
 		}
-		d.hosts(x.count, f)
+		d.hosts(x.count, f, g)
 		plan.groups = append(plan.groups, g)
 	}
-	return plan, k.quotas(d)
+	if fatal := found.add(k.quotas(d)); fatal != nil {
+		return nil, fatal
+	}
+	return plan, found.err
 }
 
-// groupSpec resolves a node group's flavour, image and labels.
+// groupSpec resolves a node group's flavour, image and labels. What is wrong with the volumes' size is told by the flavour.
 func (s *Server) groupSpec(k *checks, g *db.NodeGroup, field, zonesLabel string, image cloud.ImageInfo) (cloud.Flavor, error) {
 	l := &labels{m: g.Labels}
-	spec := ops.GroupSpec{ImageID: image.ID, Distro: image.Properties["os_distro"], KubeVersion: l.version(image.Properties["kube_version"]),
+	spec := ops.GroupSpec{ImageID: image.ID, Distro: image.Properties["os_distro"], KubeVersion: imageVersion(l, image),
 		BootVolumeSize: l.number("boot_volume_size", s.Defaults.BootVolumeSize, 0), BootVolumeType: l.text("boot_volume_type", s.Defaults.BootVolumeType),
 		DockerVolumeType: l.text("docker_volume_type", s.Defaults.DockerVolumeType), AvailabilityZones: l.list(zonesLabel)}
 	if len(spec.AvailabilityZones) == 0 {
 		zonesLabel = "availability_zone"
 		spec.AvailabilityZones = l.list(zonesLabel)
 	}
-	if l.err != nil {
-		return cloud.Flavor{}, l.err
-	}
+	found := findings{l.err}
 	f, err := k.flavor(field, g.FlavorID)
-	if err != nil {
-		return f, err
+	if fatal := found.add(about(field, err)); fatal != nil {
+		return f, fatal
 	}
-	spec.FlavorID = f.ID
-	if err := fits(f, g.FlavorID, field, spec.BootVolumeSize, image); err != nil {
-		return f, err
+	if err == nil && image.ID != "" {
+		spec.FlavorID = f.ID
+		_ = found.add(about(field, fits(f, g.FlavorID, field, spec.BootVolumeSize, image))) // never fatal: all is known
 	}
-	if err := k.zones(zonesLabel, slices.Clone(spec.AvailabilityZones)); err != nil {
-		return f, err
+	if fatal := found.add(k.zones(zonesLabel, slices.Clone(spec.AvailabilityZones))); fatal != nil {
+		return f, fatal
 	}
 	if spec.BootVolumeSize > 0 {
-		if err := k.volumeType("boot_volume_type", spec.BootVolumeType); err != nil {
-			return f, err
+		if fatal := found.add(k.volumeType("boot_volume_type", spec.BootVolumeType)); fatal != nil {
+			return f, fatal
 		}
 	}
 	if g.DockerVolumeSize != nil {
-		if err := k.volumeType("docker_volume_type", spec.DockerVolumeType); err != nil {
-			return f, err
+		if fatal := found.add(k.volumeType("docker_volume_type", spec.DockerVolumeType)); fatal != nil {
+			return f, fatal
 		}
 	}
-	g.Spec, err = json.Marshal(spec)
-	return f, err
+	if g.Spec, err = json.Marshal(spec); err != nil {
+		return f, err
+	}
+	return f, found.err
 }
 
 // fits refuses a flavour that the image cannot boot on.

@@ -121,16 +121,14 @@ func readCluster(f *form, minor int) (*clusterRequest, error) {
 	if _, given := f.raw["create_timeout"]; !given {
 		r.createTimeout = &timeout
 	}
-	if err := f.done(); err != nil {
-		return nil, err
-	}
+	err := f.done()
 	if r.nodes == 0 && minor < 10 {
-		return nil, badRequest("Creating a cluster with node_count set to zero is not supported in the provided microversion; it needs 1.10.")
+		err = errors.Join(err, about("node_count", badRequest("Creating a cluster with node_count set to zero is not supported in the provided microversion; it needs 1.10.")))
 	}
 	if r.masters%2 == 0 {
-		return nil, badRequest("Invalid input for field/attribute master_count. Value: '%d'. An odd number of masters is needed for a quorum of etcd.", r.masters)
+		err = errors.Join(err, about("master_count", badRequest("Invalid input for field/attribute master_count. Value: '%d'. An odd number of masters is needed for a quorum of etcd.", r.masters)))
 	}
-	return r, nil
+	return r, err
 }
 
 // ident reads a name, a UUID or the number of a row.
@@ -153,18 +151,7 @@ func (s *Server) createCluster(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := s.template(c, r.templateID)
-	var missing *Error
-	if errors.As(err, &missing) && missing.Status == http.StatusNotFound && minor(c) < 10 {
-		return badRequest("%s", missing.Detail)
-	}
-	if err != nil {
-		return err
-	}
-	if t.Hidden && !callerOf(c).admin {
-		return fail(http.StatusForbidden, "Not authorized.")
-	}
-	plan, err := s.resolveCluster(c, r, t)
+	plan, err := s.planCluster(c, r)
 	if err != nil {
 		return err
 	}
@@ -178,6 +165,22 @@ func (s *Server) createCluster(c echo.Context) error {
 	}
 	s.ring(c.Request().Context(), op.UUID)
 	return accepted(c, plan.cluster.UUID)
+}
+
+// planCluster finds the template of a request and resolves the rest of it.
+func (s *Server) planCluster(c echo.Context, r *clusterRequest) (*clusterPlan, error) {
+	t, err := s.template(c, r.templateID)
+	var missing *Error
+	if errors.As(err, &missing) && missing.Status == http.StatusNotFound && minor(c) < 10 {
+		err = badRequest("%s", missing.Detail)
+	}
+	if err != nil {
+		return nil, about("cluster_template_id", err)
+	}
+	if t.Hidden && !callerOf(c).admin {
+		return nil, about("cluster_template_id", fail(http.StatusForbidden, "Not authorized."))
+	}
+	return s.resolveCluster(c, r, t)
 }
 
 // sign notes who asked for an operation.

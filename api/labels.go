@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -9,17 +10,15 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/db"
 )
 
-// labels reads the labels that mean something to us. Others are stored and returned; a wrong value of one that we know is
-// refused with its name, before anything is made of it.
+// labels reads the labels that mean something to us. Others are stored and returned; wrong values of those that we know are
+// refused with their names, before anything is made of them.
 type labels struct {
 	m   db.Strings
 	err error
 }
 
 func (l *labels) fail(name, reason string) {
-	if l.err == nil {
-		l.err = badRequest("Label %s has value %q: %s.", name, l.m[name], reason)
-	}
+	l.err = errors.Join(l.err, about("labels."+name, badRequest("Label %s has value %q: %s.", name, l.m[name], reason)))
 }
 
 func (l *labels) text(name, fallback string) string {

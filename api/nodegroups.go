@@ -266,7 +266,7 @@ func (s *Server) resolveNodeGroup(c echo.Context, v *db.ClusterView, g *db.NodeG
 		return badRequest("Image %s has Kubernetes %s, the cluster has %s.", g.ImageID, own, spec.KubernetesVersion)
 	}
 	var d demand
-	d.hosts(g.NodeCount, f)
+	d.hosts(g.NodeCount, f, g)
 	return k.quotas(d)
 }
 

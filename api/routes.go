@@ -43,6 +43,16 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/clusters/:id/nodegroups/:ng", rule: "nodegroup:get", adminRule: "nodegroup:get_one_all_projects", since: 9, handler: s.getNodeGroup},
 		{method: del, path: "/v1/clusters/:id/nodegroups/:ng", rule: "nodegroup:delete", since: 9, stores: true, handler: s.deleteNodeGroup},
 
+		// what Magnum lacks: in every microversion, since no client of Magnum asks for it
+		{method: post, path: "/v1/clusters/preflight", rule: "cluster:create", stores: true, handler: s.preflightCluster},
+		{method: get, path: "/v1/clusters/:id/operations", targeted: true, handler: s.listOperations},
+		{method: get, path: "/v1/clusters/:id/operations/:op", targeted: true, handler: s.getOperation},
+		{method: post, path: "/v1/clusters/:id/operations/:op/actions/cancel", targeted: true, handler: s.cancelOperation},
+		{method: post, path: "/v1/clusters/:id/operations/:op/actions/retry", targeted: true, handler: s.retryOperation},
+		{method: get, path: "/v1/clusters/:id/events", targeted: true, handler: s.listEvents},
+		{method: get, path: "/v1/clusters/:id/nodes", targeted: true, handler: s.listNodes},
+		{method: get, path: "/v1/clusters/:id/resources", targeted: true, handler: s.listResources},
+
 		{method: get, path: "/v1/certificates/:id", targeted: true, handler: s.getCertificate},
 		{method: post, path: "/v1/certificates", targeted: true, stores: true, handler: s.signCertificate},
 

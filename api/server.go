@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -55,6 +56,9 @@ type Defaults struct {
 type Server struct {
 	cfg Config
 	Deps
+	streams      chan struct{} // one for each live stream under way
+	closing      chan struct{} // closed when live streams are to end
+	closeStreams func()
 }
 
 // Deps are what a Server works with.
@@ -77,7 +81,11 @@ type Deps struct {
 var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
 
 // New makes a Server.
-func New(cfg Config, d Deps) *Server { return &Server{cfg: cfg, Deps: d} }
+func New(cfg Config, d Deps) *Server {
+	s := &Server{cfg: cfg, Deps: d, streams: make(chan struct{}, maxStreams), closing: make(chan struct{})}
+	s.closeStreams = sync.OnceFunc(func() { close(s.closing) })
+	return s
+}
 
 // Handler is the whole service.
 func (s *Server) Handler() http.Handler {

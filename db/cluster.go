@@ -1,6 +1,7 @@
 package db
 
 import (
+	"context"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -51,4 +52,11 @@ type Cluster struct {
 
 	CreatedAt time.Time  `bun:"created_at"`
 	UpdatedAt *time.Time `bun:"updated_at"`
+}
+
+// ClusterStatus reads only how a cluster is.
+func (s *Store) ClusterStatus(ctx context.Context, uuid string) (*Cluster, error) {
+	c := new(Cluster)
+	err := s.db.NewSelect().Model(c).Column("uuid", "status", "status_reason").Where("uuid = ?", uuid).Scan(ctx)
+	return c, wrap(err, "reading the status of a cluster")
 }

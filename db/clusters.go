@@ -106,19 +106,11 @@ func (s *Store) CreateCluster(ctx context.Context, c *Cluster, groups []*NodeGro
 		if err := s.lockProject(ctx, tx, c.ProjectID); err != nil {
 			return err
 		}
-		limit := defaultLimit
-		var q Quota
-		switch err := tx.NewSelect().Model(&q).Where("project_id = ? AND resource = ?", c.ProjectID, quotaResource).Scan(ctx); {
-		case err == nil:
-			limit = q.HardLimit
-		case !errors.Is(wrap(err, ""), ErrNotFound):
+		limit, used, err := clusterQuota(ctx, tx, c.ProjectID, defaultLimit)
+		if err != nil {
 			return err
 		}
-		n, err := tx.NewSelect().Model((*Cluster)(nil)).Where("project_id = ?", c.ProjectID).Count(ctx)
-		if err != nil {
-			return wrap(err, "counting clusters")
-		}
-		if int(n) >= limit {
+		if used >= limit {
 			return &QuotaError{Limit: limit}
 		}
 		c.ID, op.ID = 0, 0
@@ -133,6 +125,24 @@ func (s *Store) CreateCluster(ctx context.Context, c *Cluster, groups []*NodeGro
 		}
 		return s.insertOperation(ctx, tx, op)
 	})
+}
+
+// ClusterQuota tells how many clusters a project may have, by its quota row or else defaultLimit, and how many it has.
+func (s *Store) ClusterQuota(ctx context.Context, projectID string, defaultLimit int) (limit, used int, err error) {
+	return clusterQuota(ctx, s.db, projectID, defaultLimit)
+}
+
+func clusterQuota(ctx context.Context, tx bun.IDB, projectID string, defaultLimit int) (limit, used int, err error) {
+	limit = defaultLimit
+	var q Quota
+	switch err := tx.NewSelect().Model(&q).Where("project_id = ? AND resource = ?", projectID, quotaResource).Scan(ctx); {
+	case err == nil:
+		limit = q.HardLimit
+	case !errors.Is(wrap(err, ""), ErrNotFound):
+		return 0, 0, wrap(err, "reading a quota")
+	}
+	n, err := tx.NewSelect().Model((*Cluster)(nil)).Where("project_id = ?", projectID).Count(ctx)
+	return limit, int(n), wrap(err, "counting clusters")
 }
 
 // lockProject makes everybody else who creates in the project wait: each project has a row that is written first.

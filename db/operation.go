@@ -1,6 +1,8 @@
 package db
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -61,3 +63,44 @@ type Operation struct {
 
 // Active tells whether the operation has no verdict yet.
 func (o *Operation) Active() bool { return o.Status == OpPending || o.Status == OpRunning }
+
+// OperationFilter says which operations of a cluster are listed.
+type OperationFilter struct {
+	ProjectID string // only of this project, unless empty
+	Active    bool   // only those without a verdict
+	Marker    string // UUID of the last one of the page before
+	Limit     int    // 0: no limit
+}
+
+// Operations lists a cluster's, newest first. They outlive the cluster.
+func (s *Store) Operations(ctx context.Context, clusterUUID string, f OperationFilter) ([]*Operation, error) {
+	var l []*Operation
+	q := s.db.NewSelect().Model(&l).Where("cluster_uuid = ?", clusterUUID).Order("id DESC")
+	if f.ProjectID != "" {
+		q = q.Where("project_id = ?", f.ProjectID)
+	}
+	if f.Active {
+		q = q.Where("status IN (?)", bun.List(activeStatuses()))
+	}
+	if f.Limit > 0 {
+		q = q.Limit(int64(f.Limit))
+	}
+	if f.Marker != "" {
+		last, err := s.Operation(ctx, f.Marker)
+		if errors.Is(err, ErrNotFound) || (err == nil && last.ClusterUUID != clusterUUID) {
+			return nil, ErrBadMarker
+		}
+		if err != nil {
+			return nil, err
+		}
+		q = q.Where("id < ?", last.ID)
+	}
+	return l, wrap(q.Scan(ctx), "listing operations")
+}
+
+// Superseded tells whether a newer operation has changed, or will change, what this one was about.
+func (s *Store) Superseded(ctx context.Context, o *Operation) (bool, error) {
+	n, err := s.db.NewSelect().Model((*Operation)(nil)).Where("cluster_uuid = ? AND id > ?", o.ClusterUUID, o.ID).
+		Where("(scope = ? OR scope = ? OR ? = ?)", o.Scope, ScopeCluster, o.Scope, ScopeCluster).Count(ctx)
+	return n > 0, wrap(err, "looking for newer operations")
+}

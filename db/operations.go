@@ -46,16 +46,6 @@ func (s *Store) Operation(ctx context.Context, uuid string) (*Operation, error) 
 	return o, wrap(err, "reading an operation")
 }
 
-// Operations lists a cluster's, oldest first.
-func (s *Store) Operations(ctx context.Context, clusterUUID string, active bool) ([]*Operation, error) {
-	var l []*Operation
-	q := s.db.NewSelect().Model(&l).Where("cluster_uuid = ?", clusterUUID).Order("id")
-	if active {
-		q = q.Where("status IN (?)", bun.List(activeStatuses()))
-	}
-	return l, wrap(q.Scan(ctx), "listing operations")
-}
-
 // Claim makes owner the only one who works on an operation, for ttl. ErrNotRunnable: it has ended, is somebody's, or is
 // not due. ErrScopeBusy: another operation holds, or waits before this one for, what it would change.
 func (s *Store) Claim(ctx context.Context, uuid, owner string, ttl time.Duration) (*Operation, error) {

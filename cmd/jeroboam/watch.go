@@ -68,20 +68,16 @@ func watch(ctx context.Context, store *db.Store, clusterID, kind string, s scree
 }
 
 func newest(ctx context.Context, store *db.Store, clusterID, kind string) (string, error) {
-	l, err := store.Operations(ctx, clusterID, false)
+	l, err := store.Operations(ctx, clusterID, db.OperationFilter{})
 	if err != nil {
 		return "", fmt.Errorf("reading the operations: %w", err)
 	}
-	var found *db.Operation
 	for _, op := range l {
-		if op.Kind == kind && (found == nil || op.ID > found.ID) {
-			found = op
+		if op.Kind == kind {
+			return op.UUID, nil
 		}
 	}
-	if found == nil {
-		return "", fmt.Errorf("there is no operation %s", kind)
-	}
-	return found.UUID, nil
+	return "", fmt.Errorf("there is no operation %s", kind)
 }
 
 func steps(raw db.RawJSON) (map[string]*flow.Step, error) {

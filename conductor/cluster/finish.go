@@ -82,11 +82,12 @@ func (w *work) failed(reason string) {
 }
 
 // cancelled ends the operation at its user's wish. A delete that waits for this end says itself what becomes of the
-// cluster; otherwise what the operation had reached stays, and the same operation can be asked for again.
+// cluster or node group; otherwise what the operation had reached stays, and the same can be asked for again.
 func (w *work) cancelled() {
 	w.op.Status = db.OpCancelled
 	for _, o := range w.s.Operations {
-		if ops.Kind(o.Kind) == ops.ClusterDelete && o.UUID != w.op.UUID {
+		kind := ops.Kind(o.Kind)
+		if o.UUID != w.op.UUID && (kind == ops.ClusterDelete || kind == ops.NodeGroupDelete && o.NodeGroupUUID == w.op.NodeGroupUUID) {
 			w.nodeRows()
 			return
 		}

@@ -21,8 +21,8 @@ var verbs = map[Kind]string{
 }
 
 // Allowed is the table of which operation may follow which status of a cluster. It asks whether an operation that
-// excludes this one is under way, never how the last one ended: a failed update can be tried again, a failed create can
-// only be deleted, because what it was to make was never there.
+// excludes this one is under way, never how the last one ended: a failed update can be tried again; a failed create can
+// only be deleted or be tried again itself (AllowedAgain), because what it was to make was never there.
 //
 //	                    CREATE_              UPDATE_               DELETE_
 //	                    IN_PROGRESS C F      IN_PROGRESS C F       IN_PROGRESS F
@@ -39,6 +39,14 @@ func Allowed(kind Kind, status string) error {
 		return nil
 	}
 	return &StatusError{Kind: kind, Status: status}
+}
+
+// AllowedAgain is the same for an operation that has failed and is asked for once more: a create that failed may be.
+func AllowedAgain(kind Kind, status string) error {
+	if kind == ClusterCreate && status == CreateFailed {
+		return nil
+	}
+	return Allowed(kind, status)
 }
 
 // AllowedInGroup is the same for the node group's own status: a group that is being made or deleted takes no changes.

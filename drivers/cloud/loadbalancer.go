@@ -8,6 +8,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/loadbalancers"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/monitors"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/pools"
+	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/quotas"
 )
 
 const loadBalancer = "load-balancer"
@@ -98,4 +99,25 @@ func (o *LoadBalancer) SetMembers(ctx context.Context, poolID string, addresses 
 // Delete asks for its end, with everything below it.
 func (o *LoadBalancer) Delete(ctx context.Context, id string) error {
 	return wrap(loadBalancer, loadbalancers.Delete(ctx, o.c, id, loadbalancers.DeleteOpts{Cascade: true}).ExtractErr(), "deleting load balancer %s", id)
+}
+
+// Quotas reads the project's, by Octavia's names. Octavia tells limits only: what is in use is counted, where there is one.
+func (o *LoadBalancer) Quotas(ctx context.Context, projectID string) (map[string]Quota, error) {
+	q, err := quotas.Get(ctx, o.c, projectID).Extract()
+	if err != nil {
+		return nil, wrap(loadBalancer, err, "reading quotas")
+	}
+	balancers := Quota{Limit: q.Loadbalancer}
+	if balancers.Limit >= 0 {
+		pages, err := loadbalancers.List(o.c, loadbalancers.ListOpts{ProjectID: projectID}).AllPages(ctx)
+		if err != nil {
+			return nil, wrap(loadBalancer, err, "counting load balancers")
+		}
+		l, err := loadbalancers.ExtractLoadBalancers(pages)
+		if err != nil {
+			return nil, wrap(loadBalancer, err, "counting load balancers")
+		}
+		balancers.Used = len(l)
+	}
+	return map[string]Quota{"load_balancer": balancers}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/quotasets"
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumetypes"
 )
 
@@ -20,4 +21,14 @@ func (v *Volume) Types(ctx context.Context) ([]string, error) {
 	}
 	l, err := volumetypes.ExtractVolumeTypes(pages)
 	return mapSlice(l, func(t volumetypes.VolumeType) string { return t.Name }), wrap(blockStorage, err, "reading volume types")
+}
+
+// Quotas reads the project's, by Cinder's names.
+func (v *Volume) Quotas(ctx context.Context, projectID string) (map[string]Quota, error) {
+	q, err := quotasets.GetUsage(ctx, v.c, projectID).Extract()
+	if err != nil {
+		return nil, wrap(blockStorage, err, "reading quotas")
+	}
+	d := func(x quotasets.QuotaUsage) Quota { return Quota{x.Limit, x.InUse + x.Reserved} }
+	return map[string]Quota{"volumes": d(q.Volumes), "gigabytes": d(q.Gigabytes)}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 	"github.com/jeroboam-cloud/jeroboam/tests/rig"
@@ -68,7 +69,7 @@ func working(t *testing.T, s *stack.Stack, clusterUUID string) *stack.Process {
 	store := rig.Open(t, s.Database)
 	var found *stack.Process
 	testenv.Eventually(t, settling, "a conductor to work on the cluster", func() bool {
-		l, err := store.Operations(context.Background(), clusterUUID, true)
+		l, err := store.Operations(context.Background(), clusterUUID, db.OperationFilter{Active: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -174,7 +174,7 @@ func TestDeleteInTheMiddleOfACreate(t *testing.T) {
 			id := b.create("dev", 3, 2, true)
 			testenv.Eventually(t, eventually, "the first "+tc.kind, func() bool { return len(b.recorded(id, tc.kind)) > 0 })
 			b.deleted(id)
-			l, err := b.store.Operations(context.Background(), id, false)
+			l, err := b.store.Operations(context.Background(), id, db.OperationFilter{})
 			if err != nil {
 				t.Fatal(err)
 			}

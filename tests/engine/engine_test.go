@@ -262,7 +262,7 @@ func (b *bed) settle(clusterUUID string) *db.ClusterView {
 	b.t.Helper()
 	ctx := context.Background()
 	testenv.Eventually(b.t, eventually, "all operations of the cluster to end", func() bool {
-		l, err := b.store.Operations(ctx, clusterUUID, true)
+		l, err := b.store.Operations(ctx, clusterUUID, db.OperationFilter{Active: true})
 		if err != nil {
 			b.t.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func TestACreateThatFails(t *testing.T) {
 			if v == nil || v.Status != ops.CreateFailed || v.StatusReason == nil || !strings.Contains(*v.StatusReason, tc.says) {
 				t.Fatalf("after create: %+v\n%s", v, b.events(id))
 			}
-			l, err := b.store.Operations(context.Background(), id, false)
+			l, err := b.store.Operations(context.Background(), id, db.OperationFilter{})
 			if err != nil || l[0].FaultClass != tc.class {
 				t.Errorf("fault of class %q, want %q, %v", l[0].FaultClass, tc.class, err)
 			}

@@ -61,15 +61,15 @@ func ended(t *testing.T, store *db.Store, clusterUUID string, kind ops.Kind, n i
 	t.Helper()
 	var found *db.Operation
 	testenv.Eventually(t, patience, fmt.Sprintf("the end of %s %d of cluster %s", kind, n, clusterUUID), func() bool {
-		l, err := store.Operations(context.Background(), clusterUUID, false)
+		l, err := store.Operations(context.Background(), clusterUUID, db.OperationFilter{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		l = slices.DeleteFunc(l, func(o *db.Operation) bool { return o.Kind != string(kind) })
-		if len(l) < n || l[n-1].Active() {
+		if len(l) < n || l[len(l)-n].Active() {
 			return false
 		}
-		found = l[n-1]
+		found = l[len(l)-n]
 		return true
 	})
 	if found.Status != db.OpComplete {

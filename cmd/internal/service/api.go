@@ -38,18 +38,19 @@ func (s *Service) API(v keystone.Validator) (*API, error) {
 	}
 	cfg := s.cfg.API
 	cfg.ProxyHeaders = s.cfg.ProxyHeaders.Enabled
-	handler := api.New(cfg, api.Deps{
+	front := api.New(cfg, api.Deps{
 		Store: s.store, Queue: s.queue, Policy: rules, Auth: v, AuthWith: s.cfg.AuthToken.Options(), Clouds: s.clouds, Secrets: s.secrets,
 		X509: s.cfg.X509.options(), Defaults: s.cfg.defaults(), Log: s.log, Metrics: s.registry, Now: time.Now, NewUUID: uuid.NewString,
-	}).Handler()
+	})
 	var pair *certificatePair
 	if a.tls {
 		pair = &certificatePair{certFile: cfg.SSLCertFile, keyFile: cfg.SSLKeyFile}
 	}
-	if a.server, err = listen(net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)), handler, s.log, pair); err != nil {
+	if a.server, err = listen(net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)), front.Handler(), s.log, pair); err != nil {
 		a.close()
 		return nil, fmt.Errorf("[api] host and port: %w", err)
 	}
+	a.server.http.RegisterOnShutdown(front.EndStreams)
 	return a, nil
 }
 
