@@ -1,7 +1,9 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -241,6 +243,11 @@ func (s *Server) requestRetry(c echo.Context, sn *db.Snapshot, old *db.Operation
 		return nil, err
 	}
 	op.Params = old.Params
+	if kind == ops.ClusterCreate {
+		if op.Params, err = json.Marshal(ops.Create{Again: true}); err != nil {
+			return nil, fmt.Errorf("encoding the parameters of a retry: %w", err)
+		}
+	}
 	s.sign(c, op)
 	sn.Operations = append(sn.Operations, op)
 	sn.Cluster.Status, sn.Cluster.StatusReason = kind.Progress(), nil

@@ -78,6 +78,9 @@ type Infrastructure interface {
 	// EnsureLoadBalancer makes the load balancer of the API with its listener, pool and monitor. Its VIP address is
 	// recorded (AttrAddress of KindLoadBalancer) long before it is Done: hosts do not wait for it.
 	EnsureLoadBalancer(ctx context.Context, s *Site) Result
+	// RemoveFailedLoadBalancer takes a load balancer away that is in ERROR and will not get out of it. It is Done when there
+	// is none, or a sound one.
+	RemoveFailedLoadBalancer(ctx context.Context, s *Site) Result
 	// EnsureMembers makes the pool's members exactly these addresses.
 	EnsureMembers(ctx context.Context, s *Site, addresses []string) Result
 	// EnsureFloatingIP gives the port a floating IP under this name and records it.

@@ -1,5 +1,6 @@
 // Command jeroboam is everything in one process: a demonstration against a simulated cloud, the service for one person's
-// own OpenStack account, and the simulated cloud by itself.
+// own OpenStack account, and the simulated cloud by itself. It is also the client for what the OpenStack client has no
+// words for: `jeroboam cluster`.
 package main
 
 import (
@@ -68,12 +69,15 @@ func (s shell) run(ctx context.Context, args []string) int {
 		usage(top)
 		return 2
 	}
+	if top.Arg(0) == "cluster" {
+		return s.runCluster(ctx, top.Args()[1:])
+	}
 	for _, c := range commands() {
 		if c.name == top.Arg(0) {
 			return s.call(ctx, c, top.Args()[1:])
 		}
 	}
-	fmt.Fprintf(s.stderr, "%s: there is no command %q; the commands are demo, serve and simulate\n", name, top.Arg(0))
+	fmt.Fprintf(s.stderr, "%s: there is no command %q; the commands are demo, serve, simulate and cluster\n", name, top.Arg(0))
 	return 2
 }
 
@@ -83,6 +87,7 @@ func usage(flags *flag.FlagSet) {
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.help)
 	}
+	fmt.Fprintf(w, "  %-9s %s\n", "cluster", "watch clusters, list what was done to them, cancel and retry it")
 	fmt.Fprintf(w, "\n%s COMMAND --help tells the options of a command, %s --version the version.\n", name, name)
 }
 

@@ -2,11 +2,13 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 )
@@ -44,7 +46,7 @@ func (b *builder) createCluster() {
 	network := b.add("network", deadlineCall, func(ctx context.Context) drivers.Result { return in.EnsureNetwork(ctx, w.site) }, user)
 	groups := b.add("security groups", deadlineCall, func(ctx context.Context) drivers.Result { return in.EnsureSecurityGroups(ctx, w.site) }, user)
 
-	gone := b.removeFailed(user) // of an earlier attempt; their place in the quotas is needed
+	gone := b.removeFailed(user)
 	endpoint := b.endpoint(append(gone, network, groups)...)
 	var hosts, members []string
 	for _, g := range w.s.NodeGroups {
@@ -71,10 +73,19 @@ func (b *builder) createCluster() {
 	}
 }
 
-// removeFailed takes the hosts away that an earlier attempt did not bring to life.
+// removeFailed takes away what an earlier attempt did not bring to life: its place in the quotas is needed.
 func (b *builder) removeFailed(needs ...string) []string {
 	w := b.w
+	var params ops.Create
+	if b.err = json.Unmarshal(orEmpty(w.op.Params), &params); b.err != nil || !params.Again {
+		return nil
+	}
 	var gone []string
+	if w.s.Cluster.MasterLBEnabled {
+		gone = append(gone, b.add("failed load balancer is gone", deadlineGone, func(ctx context.Context) drivers.Result {
+			return w.e.Infra.RemoveFailedLoadBalancer(ctx, w.site)
+		}, needs...))
+	}
 	for _, n := range w.nodesOf(db.NodeRemoving, w.s.NodeGroups...) {
 		gone = append(gone, b.removeHost(n.Name, needs))
 	}

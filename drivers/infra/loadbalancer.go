@@ -50,6 +50,29 @@ func (i *Infrastructure) EnsureLoadBalancer(ctx context.Context, s *drivers.Site
 	return lbState(x)
 }
 
+// RemoveFailedLoadBalancer takes a load balancer in ERROR away.
+func (i *Infrastructure) RemoveFailedLoadBalancer(ctx context.Context, s *drivers.Site) drivers.Result {
+	r, ok := s.Ledger.Find(drivers.KindLoadBalancer, LoadBalancerName(s))
+	if !ok || r.ID == "" {
+		return drivers.Done()
+	}
+	c, err := i.clients(ctx, s)
+	if err != nil {
+		return Verdict(err)
+	}
+	o, err := c.LoadBalancer()
+	if err != nil {
+		return Verdict(err)
+	}
+	switch x, err := o.Get(ctx, r.ID); {
+	case err == nil && x.Status != "ERROR" && x.Status != "PENDING_DELETE":
+		return drivers.Done()
+	case err != nil && !cloud.IsNotFound(err):
+		return Verdict(err)
+	}
+	return i.Remove(ctx, s, r)
+}
+
 func lbState(x cloud.LoadBalancerInfo) drivers.Result {
 	switch x.Status {
 	case "ACTIVE":

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/jeroboam-cloud/jeroboam/api/wire"
+)
+
+func operationListFlags(f *flag.FlagSet) clusterAction {
+	active := f.Bool("active", false, "only what is under way or waits")
+	limit := f.Int("limit", 0, "show at most `NUMBER`; 0: all")
+	return func(ctx context.Context, c *clusterCall, args []string) error {
+		all, err := c.api.operations(ctx, args[0], *active, *limit)
+		if err != nil {
+			return err
+		}
+		l := listing{columns: []string{"uuid", "kind", "status", "progress", "nodegroup_id", "created_at", "finished_at", "error"}}
+		for _, o := range all {
+			l.rows = append(l.rows, []any{o.UUID, o.Kind, o.Status, o.Progress, o.NodeGroupID, o.CreatedAt, o.FinishedAt, o.Error})
+		}
+		return c.out.write(c.stdout, l)
+	}
+}
+
+func showOperation(ctx context.Context, c *clusterCall, args []string) error {
+	o, err := c.api.operation(ctx, args, false)
+	if err != nil {
+		return err
+	}
+	var steps any = o.Steps
+	if c.out.format == "table" || c.out.format == "value" {
+		steps = stepLines(o.Steps)
+	}
+	return c.out.write(c.stdout, listing{one: true,
+		columns: []string{"uuid", "kind", "cluster_id", "nodegroup_id", "status", "progress", "cancel_requested", "error_class", "error", "steps",
+			"request_id", "user_id", "project_id", "created_at", "started_at", "finished_at"},
+		rows: [][]any{{o.UUID, o.Kind, o.ClusterID, o.NodeGroupID, o.Status, o.Progress, o.CancelRequested, o.ErrorClass, o.Error, steps,
+			o.RequestID, o.UserID, o.ProjectID, o.CreatedAt, o.StartedAt, o.FinishedAt}}})
+}
+
+// stepLines is a line for each step: its mark, its name, and what it waits for or why it failed.
+func stepLines(steps []wire.Step) string {
+	marks := map[string]string{"done": "✓", "failed": "✗", "running": "·", "pending": " "}
+	lines := make([]string, 0, len(steps))
+	for _, s := range steps {
+		line := marks[s.Status] + " " + s.Name
+		switch {
+		case s.Error != nil:
+			line += ": " + *s.Error
+		case s.WaitingFor != nil:
+			line += ": waits for " + *s.WaitingFor
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func cancelOperation(ctx context.Context, c *clusterCall, args []string) error {
+	o, err := c.api.operation(ctx, args, true)
+	if err != nil {
+		return err
+	}
+	id, err := c.api.act(ctx, args[0], o.UUID, "cancel")
+	if err == nil {
+		fmt.Fprintf(c.stdout, "Request to cancel operation %s (%s) has been accepted.\n", id, o.Kind)
+	}
+	return err
+}
+
+func retryOperation(ctx context.Context, c *clusterCall, args []string) error {
+	o, err := c.api.operation(ctx, args, false)
+	if err != nil {
+		return err
+	}
+	id, err := c.api.act(ctx, args[0], o.UUID, "retry")
+	if err == nil {
+		fmt.Fprintf(c.stdout, "Request to retry operation %s (%s) has been accepted; it is operation %s now.\n", o.UUID, o.Kind, id)
+	}
+	return err
+}
+
+func eventListFlags(f *flag.FlagSet) clusterAction {
+	operation := f.String("operation", "", "only those of the operation with this `UUID`")
+	level := f.String("level", "", "only those of this `LEVEL` or a worse one: info, warning, error")
+	return func(ctx context.Context, c *clusterCall, args []string) error {
+		query := url.Values{}
+		for k, v := range map[string]string{"operation": *operation, "level": *level} {
+			if v != "" {
+				query.Set(k, v)
+			}
+		}
+		all, err := c.api.events(ctx, args[0], query)
+		if err != nil {
+			return err
+		}
+		l := listing{columns: []string{"id", "time", "level", "step", "message", "operation_id"}}
+		for _, e := range all {
+			l.rows = append(l.rows, []any{e.ID, e.Time, e.Level, e.Step, e.Message, e.OperationID})
+		}
+		return c.out.write(c.stdout, l)
+	}
+}
+
+func nodeList(ctx context.Context, c *clusterCall, args []string) error {
+	all, err := c.api.nodes(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	l := listing{columns: []string{"name", "nodegroup", "role", "driver", "server_id", "addresses", "state", "ready", "version", "conditions"}}
+	for _, n := range all {
+		var conditions any = n.Conditions
+		if c.out.format == "table" || c.out.format == "value" {
+			conditions = pressure(n.Conditions)
+		}
+		l.rows = append(l.rows, []any{n.Name, n.NodeGroup, n.Role, n.Driver, n.ServerID, n.Addresses, n.State, n.Ready, n.Version, conditions})
+	}
+	return c.out.write(c.stdout, l)
+}
+
+func resourceList(ctx context.Context, c *clusterCall, args []string) error {
+	all, err := c.api.resources(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	l := listing{columns: []string{"kind", "name", "id", "node", "created_at"}}
+	for _, r := range all {
+		l.rows = append(l.rows, []any{r.Kind, r.Name, r.ID, r.Node, r.CreatedAt})
+	}
+	return c.out.write(c.stdout, l)
+}
+
+// errProblems: they were printed; the exit code says it to scripts.
+var errProblems = errors.New("a create would be refused")
+
+// preflightFlags are the options of `openstack coe cluster create`.
+func preflightFlags(f *flag.FlagSet) clusterAction {
+	body := map[string]any{}
+	text := func(option, field, help string) {
+		f.Func(option, help, func(v string) error { body[field] = v; return nil })
+	}
+	number := func(option, field, help string) {
+		f.Func(option, help, func(v string) error {
+			n, err := strconv.Atoi(v)
+			body[field] = n
+			return err
+		})
+	}
+	flagOf := func(option, field string, value bool, help string) {
+		f.BoolFunc(option, help, func(string) error { body[field] = value; return nil })
+	}
+	text("cluster-template", "cluster_template_id", "`NAME` or UUID of the cluster template")
+	text("keypair", "keypair", "`NAME` of the key pair")
+	text("flavor", "flavor_id", "`NAME` of the workers' flavor")
+	text("master-flavor", "master_flavor_id", "`NAME` of the control planes' flavor")
+	text("fixed-network", "fixed_network", "`NAME` or UUID of the private network")
+	text("fixed-subnet", "fixed_subnet", "`NAME` or UUID of the private subnet")
+	number("node-count", "node_count", "`NUMBER` of workers")
+	number("master-count", "master_count", "`NUMBER` of control planes")
+	number("docker-volume-size", "docker_volume_size", "`GB` of each node's volume for containers")
+	number("timeout", "create_timeout", "`MINUTES` that the create may take")
+	flagOf("master-lb-enabled", "master_lb_enabled", true, "a load balancer before the control planes")
+	flagOf("master-lb-disabled", "master_lb_enabled", false, "no load balancer")
+	flagOf("floating-ip-enabled", "floating_ip_enabled", true, "a floating IP")
+	flagOf("floating-ip-disabled", "floating_ip_enabled", false, "no floating IP")
+	flagOf("merge-labels", "merge_labels", true, "add --labels to the template's")
+	labels := map[string]string{}
+	f.Func("labels", "`KEY=VALUE,…`; may be given several times", func(v string) error {
+		for pair := range strings.SplitSeq(v, ",") {
+			key, value, ok := strings.Cut(pair, "=")
+			if !ok {
+				return fmt.Errorf("%q is not KEY=VALUE", pair)
+			}
+			labels[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+		return nil
+	})
+	return func(ctx context.Context, c *clusterCall, args []string) error {
+		if len(args) > 0 {
+			body["name"] = args[0]
+		}
+		if len(labels) > 0 {
+			body["labels"] = labels
+		}
+		found, err := c.api.preflight(ctx, body)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 && c.out.format == "table" {
+			fmt.Fprintln(c.stdout, "Nothing stands against this create.")
+			return nil
+		}
+		l := listing{columns: []string{"field", "problem"}}
+		for _, p := range found {
+			l.rows = append(l.rows, []any{p.Field, p.Message})
+		}
+		if err := c.out.write(c.stdout, l); err != nil || len(found) == 0 {
+			return err
+		}
+		return errProblems
+	}
+}
