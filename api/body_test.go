@@ -99,7 +99,6 @@ func TestNodeGroupsThatContradictThemselves(t *testing.T) {
 		{"a label that is none", db.NodeGroup{NodeLabels: db.Strings{"a b": ""}}, "node_labels"},
 		{"an allowed label of Kubernetes", db.NodeGroup{NodeLabels: db.Strings{"node.kubernetes.io/pool": "x"}}, ""},
 		{"a taint without effect", db.NodeGroup{NodeTaints: db.Taints{{Key: "k"}}}, "node_taints"},
-		{"a master", db.NodeGroup{Role: db.RoleMaster}, "master"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.g.Name = "g"

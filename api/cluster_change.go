@@ -123,7 +123,7 @@ func readClusterChange(before, after map[string]any, minor int) (clusterChange, 
 	for _, name := range changed {
 		switch name {
 		case "node_count":
-			n := or(f.Int(name, 0, 10000), 1) // removed: back to the default
+			n := or(f.Int(name, 0, maxNodes), 1) // removed: back to the default
 			ch.nodeCount = &n
 		case "health_status":
 			ch.health = f.Choice(name, "HEALTHY", "UNHEALTHY", "UNKNOWN")
@@ -190,7 +190,7 @@ func (s *Server) resizeCluster(c echo.Context) error {
 		return err
 	}
 	f.Required("node_count")
-	count, remove, group := f.Int("node_count", 0, 10000), f.List("nodes_to_remove"), f.ident("nodegroup")
+	count, remove, group := f.Int("node_count", 0, maxNodes), f.List("nodes_to_remove"), f.ident("nodegroup")
 	if err := f.done(); err != nil {
 		return err
 	}

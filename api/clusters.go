@@ -112,7 +112,7 @@ func readCluster(f *form, minor int) (*clusterRequest, error) {
 	timeout := 60
 	r := &clusterRequest{
 		templateID: f.ident("cluster_template_id"), name: or(f.Match("name", maxClusterName, clusterName), ""), keypair: f.String("keypair", maxText),
-		nodes: or(f.Int("node_count", 0, 10000), 1), masters: or(f.Int("master_count", 1, 99), 1), dockerVolumeSize: f.Int("docker_volume_size", 1, 1<<20),
+		nodes: or(f.Int("node_count", 0, maxNodes), 1), masters: or(f.Int("master_count", 1, 99), 1), dockerVolumeSize: f.Int("docker_volume_size", 1, 1<<20),
 		labels: f.Strings("labels"), mergeLabels: or(f.Bool("merge_labels"), false), masterFlavor: f.String("master_flavor_id", maxText), flavor: f.String("flavor_id", maxText),
 		createTimeout: f.Int("create_timeout", 0, 60*24*7), discoveryURL: f.String("discovery_url", maxText),
 		fixedNetwork: f.String("fixed_network", maxText), fixedSubnet: f.String("fixed_subnet", maxText),

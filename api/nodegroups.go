@@ -64,6 +64,9 @@ func (s *Server) getNodeGroup(c echo.Context) error {
 	return c.JSON(http.StatusOK, wire.NewNodeGroup(g, &v.Cluster, s.base(c)))
 }
 
+// maxNodes bounds the size of a node group. Kubernetes itself goes to half of that.
+const maxNodes = 10000
+
 // groupName: node names are made of it, so it must be a DNS label.
 var groupName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
@@ -85,6 +88,9 @@ func (s *Server) createNodeGroup(c echo.Context) error {
 	}
 	if err := checkNodeGroup(g); err != nil {
 		return err
+	}
+	if g.Role == db.RoleMaster {
+		return badRequest("Creating master nodegroups is currently not supported.")
 	}
 	if v.APIAddress == nil || *v.APIAddress == "" {
 		return fail(http.StatusConflict, "Cluster API address is not available yet")
@@ -127,8 +133,8 @@ func readNodeGroup(f *form) (*db.NodeGroup, bool, error) {
 	f.ReadOnly("links", "id", "cluster_id", "project_id", "stack_id", "status", "status_reason", "version", "node_addresses", "created_at", "updated_at")
 	f.Ignore("uuid", "is_default", "labels_overridden", "labels_added", "labels_skipped")
 	f.Required("name")
-	g := &db.NodeGroup{Name: or(f.Match("name", 63, groupName), ""), NodeCount: or(f.Int("node_count", 0, 10000), 1), MinNodeCount: or(f.Int("min_node_count", 0, 10000), 0),
-		MaxNodeCount: f.Int("max_node_count", 0, 10000), Role: or(f.String("role", maxText), db.RoleWorker), FlavorID: or(f.String("flavor_id", maxText), ""),
+	g := &db.NodeGroup{Name: or(f.Match("name", 63, groupName), ""), NodeCount: or(f.Int("node_count", 0, maxNodes), 1), MinNodeCount: or(f.Int("min_node_count", 0, maxNodes), 0),
+		MaxNodeCount: f.Int("max_node_count", 0, maxNodes), Role: or(f.String("role", maxText), db.RoleWorker), FlavorID: or(f.String("flavor_id", maxText), ""),
 		ImageID: or(f.String("image_id", maxText), ""), Labels: f.Strings("labels"), DockerVolumeSize: f.Int("docker_volume_size", 1, 1<<20),
 		NodeLabels: f.Strings("node_labels"), NodeTaints: f.taints("node_taints")}
 	merge := or(f.Bool("merge_labels"), false)
@@ -166,8 +172,6 @@ func checkNodeGroup(g *db.NodeGroup) error {
 	switch {
 	case g.Role == db.RoleMaster && (len(g.NodeLabels) > 0 || len(g.NodeTaints) > 0):
 		return invalid("node_labels or node_taints", "the master role takes none")
-	case g.Role == db.RoleMaster:
-		return badRequest("Creating master nodegroups is currently not supported.")
 	case g.NodeCount < g.MinNodeCount:
 		return invalid("min_node_count", "min_node_count should be less or equal to node_count")
 	case most > 0 && g.MinNodeCount > most:

@@ -26,10 +26,19 @@ func onlyQuery(c echo.Context, known ...string) error {
 
 var pageQuery = []string{"limit", "marker", "sort_key", "sort_dir"}
 
-// page reads the paging parameters.
+// page reads the paging parameters. Markers are UUIDs.
 func (s *Server) page(c echo.Context) (db.Page, error) {
+	marker := c.QueryParam("marker")
+	if marker != "" && !uuidForm.MatchString(marker) {
+		return db.Page{}, badRequest("Invalid input for field/attribute marker. Value: '%s'. Expected a UUID.", marker)
+	}
+	return s.pageAfter(c, marker)
+}
+
+// pageAfter reads the other paging parameters.
+func (s *Server) pageAfter(c echo.Context, marker string) (db.Page, error) {
 	q := c.QueryParams()
-	p := db.Page{Limit: s.cfg.MaxLimit, Marker: q.Get("marker"), SortKey: q.Get("sort_key"), SortDir: q.Get("sort_dir")}
+	p := db.Page{Limit: s.cfg.MaxLimit, Marker: marker, SortKey: q.Get("sort_key"), SortDir: q.Get("sort_dir")}
 	if q.Has("limit") {
 		n, err := strconv.Atoi(q.Get("limit"))
 		if err != nil {
@@ -49,9 +58,6 @@ func (s *Server) page(c echo.Context) (db.Page, error) {
 	case "asc", "desc":
 	default:
 		return p, badRequest("Invalid sort direction: %s. Acceptable values are 'asc' or 'desc'", p.SortDir)
-	}
-	if p.Marker != "" && !uuidForm.MatchString(p.Marker) {
-		return p, badRequest("Invalid input for field/attribute marker. Value: '%s'. Expected a UUID.", p.Marker)
 	}
 	return p, nil
 }

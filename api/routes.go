@@ -37,10 +37,12 @@ func (s *Server) routes() []route {
 		{method: patch, path: "/v1/clusters/:id", targeted: true, handler: s.updateCluster},
 		{method: del, path: "/v1/clusters/:id", targeted: true, handler: s.deleteCluster},
 		{method: post, path: "/v1/clusters/:id/actions/resize", since: 7, targeted: true, handler: s.resizeCluster},
+		{method: post, path: "/v1/clusters/:id/actions/upgrade", since: 7, targeted: true, handler: s.upgradeCluster},
 
 		{method: get, path: "/v1/clusters/:id/nodegroups", rule: "nodegroup:get_all", adminRule: "nodegroup:get_all_all_projects", since: 9, handler: s.listNodeGroups},
 		{method: post, path: "/v1/clusters/:id/nodegroups", rule: "nodegroup:create", since: 9, stores: true, handler: s.createNodeGroup},
 		{method: get, path: "/v1/clusters/:id/nodegroups/:ng", rule: "nodegroup:get", adminRule: "nodegroup:get_one_all_projects", since: 9, handler: s.getNodeGroup},
+		{method: patch, path: "/v1/clusters/:id/nodegroups/:ng", rule: "nodegroup:update", since: 9, stores: true, handler: s.updateNodeGroup},
 		{method: del, path: "/v1/clusters/:id/nodegroups/:ng", rule: "nodegroup:delete", since: 9, stores: true, handler: s.deleteNodeGroup},
 
 		// what Magnum lacks: in every microversion, since no client of Magnum asks for it
@@ -55,6 +57,24 @@ func (s *Server) routes() []route {
 
 		{method: get, path: "/v1/certificates/:id", targeted: true, handler: s.getCertificate},
 		{method: post, path: "/v1/certificates", targeted: true, stores: true, handler: s.signCertificate},
+
+		{method: patch, path: "/v1/certificates/:id", targeted: true, stores: true, handler: s.rotateCertificate},
+		{method: patch, path: "/v1/credentials/:id", rule: "credential:rotate", since: 12, stores: true, handler: s.rotateCredential},
+
+		{method: get, path: "/v1/quotas", rule: "quota:get_all", handler: s.listQuotas},
+		{method: post, path: "/v1/quotas", rule: "quota:create", handler: s.createQuota},
+		{method: get, path: "/v1/quotas/:project", rule: "quota:get", handler: s.quotaOfProject},
+		{method: get, path: "/v1/quotas/:project/:resource", rule: "quota:get", handler: s.getQuota},
+		{method: patch, path: "/v1/quotas/:project/:resource", rule: "quota:update", handler: s.updateQuota},
+		{method: del, path: "/v1/quotas/:project/:resource", rule: "quota:delete", handler: s.deleteQuota},
+		{method: get, path: "/v1/stats", rule: "stats:get_all", handler: s.getStats},
+
+		{method: get, path: "/v1/federations", rule: "federation:get_all", handler: s.listFederations},
+		{method: get, path: "/v1/federations/detail", rule: "federation:detail", handler: s.listFederations},
+		{method: post, path: "/v1/federations", rule: "federation:create", stores: true, handler: s.createFederation},
+		{method: get, path: "/v1/federations/:id", rule: "federation:get", handler: s.noFederation},
+		{method: patch, path: "/v1/federations/:id", rule: "federation:update", handler: s.noFederation},
+		{method: del, path: "/v1/federations/:id", rule: "federation:delete", handler: s.noFederation},
 
 		{method: get, path: "/v1/mservices", rule: "magnum-service:get_all", handler: s.listServices},
 	}

@@ -96,8 +96,8 @@ func (v *ClusterView) add(g *NodeGroup) {
 	v.NodeAddresses = append(v.NodeAddresses, g.NodeAddresses...)
 }
 
-// quotaResource is Magnum's word for clusters in quotas.
-const quotaResource = "Cluster"
+// QuotaResource is Magnum's word for clusters in quotas.
+const QuotaResource = "Cluster"
 
 // CreateCluster stores a cluster with its node groups and its operation, if the project may have one more: its quota row,
 // or defaultLimit, is compared in the same transaction, which is alone in the project.
@@ -135,7 +135,7 @@ func (s *Store) ClusterQuota(ctx context.Context, projectID string, defaultLimit
 func clusterQuota(ctx context.Context, tx bun.IDB, projectID string, defaultLimit int) (limit, used int, err error) {
 	limit = defaultLimit
 	var q Quota
-	switch err := tx.NewSelect().Model(&q).Where("project_id = ? AND resource = ?", projectID, quotaResource).Scan(ctx); {
+	switch err := tx.NewSelect().Model(&q).Where("project_id = ? AND resource = ?", projectID, QuotaResource).Scan(ctx); {
 	case err == nil:
 		limit = q.HardLimit
 	case !errors.Is(wrap(err, ""), ErrNotFound):
@@ -201,16 +201,12 @@ func (s *Store) Nodes(ctx context.Context, clusterUUID string) ([]*Node, error) 
 	return l, wrap(err, "listing nodes")
 }
 
-// Stats counts a project's clusters and nodes, or everybody's with "".
+// Stats counts a project's clusters and nodes, or everybody's with "", in one query.
 func (s *Store) Stats(ctx context.Context, projectID string) (clusters, nodes int, err error) {
-	c, n := s.db.NewSelect().Model((*Cluster)(nil)), s.db.NewSelect().Model((*NodeGroup)(nil)).ColumnExpr("COALESCE(SUM(node_count), 0)")
+	c, n := s.db.NewSelect().Model((*Cluster)(nil)).ColumnExpr("COUNT(*)"), s.db.NewSelect().Model((*NodeGroup)(nil)).ColumnExpr("COALESCE(SUM(node_count), 0)")
 	if projectID != "" {
 		c, n = c.Where("project_id = ?", projectID), n.Where("project_id = ?", projectID)
 	}
-	count, err := c.Count(ctx)
-	if err != nil {
-		return 0, 0, wrap(err, "counting clusters")
-	}
-	err = n.Scan(ctx, &nodes)
-	return int(count), nodes, wrap(err, "counting nodes")
+	err = s.db.NewSelect().ColumnExpr("(?), (?)", c, n).Scan(ctx, &clusters, &nodes)
+	return clusters, nodes, wrap(err, "counting clusters and nodes")
 }

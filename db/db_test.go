@@ -197,7 +197,7 @@ func TestQuotaIsAtomic(t *testing.T) {
 		if made != 5 || refused != 15 {
 			t.Errorf("%d made and %d refused, want 5 and 15", made, refused)
 		}
-		must(t, s.PutQuota(ctx, "p", "Cluster", 6))
+		must(t, s.CreateQuota(ctx, &db.Quota{ProjectID: "p", Resource: "Cluster", HardLimit: 6, CreatedAt: now()}))
 		if _, _, err := newCluster(t, s, "p", "sixth", 5); err != nil {
 			t.Errorf("the project's own quota is not heeded: %v", err)
 		}

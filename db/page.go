@@ -8,12 +8,13 @@ import (
 	"strconv"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 )
 
 // Page of a list.
 type Page struct {
 	Limit            int    // 0: no limit
-	Marker           string // UUID of the last item of the page before
+	Marker           string // UUID of the last item of the page before; its number where items have no UUID
 	SortKey, SortDir string // a column; asc or desc
 }
 
@@ -40,7 +41,7 @@ func (s *Store) page(ctx context.Context, q *bun.SelectQuery, p Page, model any,
 			Null int
 		}
 		err := s.db.NewSelect().TableExpr("? AS ?", bun.Ident(table.Name), bun.Ident(a)).ColumnExpr("?.id AS id", bun.Ident(a)).
-			ColumnExpr("CASE WHEN ? IS NULL THEN 1 ELSE 0 END AS is_null", col).Where("?.uuid = ?", bun.Ident(a), p.Marker).Scan(ctx, &m.ID, &m.Null)
+			ColumnExpr("CASE WHEN ? IS NULL THEN 1 ELSE 0 END AS is_null", col).Where("? = ?", bun.Ident(a+"."+markerColumn(table)), p.Marker).Scan(ctx, &m.ID, &m.Null)
 		if err != nil {
 			if err = wrap(err, "looking for the marker"); errors.Is(err, ErrNotFound) {
 				return nil, ErrBadMarker
@@ -59,6 +60,14 @@ func (s *Store) page(ctx context.Context, q *bun.SelectQuery, p Page, model any,
 		q = q.Limit(int64(p.Limit))
 	}
 	return q, nil
+}
+
+// markerColumn is what a table's rows are known by to clients.
+func markerColumn(t *schema.Table) string {
+	if _, ok := t.FieldMap["uuid"]; ok {
+		return "uuid"
+	}
+	return "id"
 }
 
 // byIdent is Magnum's rule: what looks like a UUID is only ever one; everything else is a name, or where rows have

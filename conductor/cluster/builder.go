@@ -207,6 +207,21 @@ func (b *builder) resizeGroup() {
 	b.removeNodes(g)
 }
 
+// updateGroup brings labels and taints of a group's nodes in line with the group's.
+func (b *builder) updateGroup() {
+	w := b.w
+	for _, n := range w.nodesOf(db.NodeWanted, w.group(w.op.NodeGroupUUID)) {
+		b.add("labels and taints of "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.dressNode(ctx, n) })
+	}
+}
+
+// upgrade has no graph yet: it ends with a verdict that says so.
+func (b *builder) upgrade() {
+	b.add("upgrade", deadlineCall, func(context.Context) drivers.Result {
+		return drivers.Failed(drivers.ClassUser, "upgrading is not available in this version; nothing was changed")
+	})
+}
+
 // deleteGroup takes a node group out of the cluster.
 func (b *builder) deleteGroup() {
 	w := b.w

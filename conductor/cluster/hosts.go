@@ -105,7 +105,7 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	labels, _ := nodeLabels(g)
+	labels, _ := userdata.SplitLabels(nodeLabels(g))
 	h := userdata.Host{Name: n.Name, Role: userdata.RoleWorker, Distro: spec.Distro, ClusterName: w.s.Cluster.StackID, KubernetesVersion: w.spec.KubernetesVersion,
 		ControlPlaneEndpoint: net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort)), APIServerCertSANs: w.certSANs(), PodSubnet: w.spec.PodCIDR, ServiceSubnet: w.spec.ServiceCIDR,
 		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, CACertHash: pin, NodeLabels: labels, NodeTaints: taints(g),
@@ -125,11 +125,11 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 	return userdata.Render(h)
 }
 
-// nodeLabels of a group's nodes: those that a kubelet may give itself, and those that only an administrator may give.
-func nodeLabels(g *db.NodeGroup) (kubelet, administrator map[string]string) {
+// nodeLabels of a group's nodes.
+func nodeLabels(g *db.NodeGroup) map[string]string {
 	labels := map[string]string{nodeGroupLabel: g.Name}
 	maps.Copy(labels, g.NodeLabels)
-	return userdata.SplitLabels(labels)
+	return labels
 }
 
 func (w *work) controlPlanePKI(ctx context.Context) (*userdata.PKI, error) {

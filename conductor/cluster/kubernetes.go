@@ -186,25 +186,29 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node) drivers.Result {
 	case !x.Ready:
 		return drivers.Continue(drivers.PollInterval, "node %s to be ready: %s", n.Name, x.Reason)
 	}
-	return w.labelNode(ctx, n)
+	return w.dressNode(ctx, n)
 }
 
-// labelNode gives the labels that the kubelet may not give to its own node.
-func (w *work) labelNode(ctx context.Context, n *db.Node) drivers.Result {
+// dressNode makes labels and taints of a node those of its group. The kubelet gave itself most of them when it joined;
+// set by us too they can be changed later, and those are added that a kubelet may not give to its own node.
+func (w *work) dressNode(ctx context.Context, n *db.Node) drivers.Result {
 	g := w.group(n.NodeGroupUUID)
 	if g == nil {
-		return drivers.Done()
-	}
-	_, labels := nodeLabels(g)
-	if len(labels) == 0 {
 		return drivers.Done()
 	}
 	c, err := w.kube(ctx)
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	if err := c.LabelNode(ctx, n.Name, labels); err != nil {
+	if err := c.LabelNode(ctx, n.Name, nodeLabels(g)); err != nil {
 		return drivers.Transient(fmt.Errorf("labelling %s: %w", n.Name, err))
+	}
+	var l []kube.Taint
+	for _, t := range g.NodeTaints {
+		l = append(l, kube.Taint(t))
+	}
+	if err := c.TaintNode(ctx, n.Name, l); err != nil {
+		return drivers.Transient(fmt.Errorf("tainting %s: %w", n.Name, err))
 	}
 	return drivers.Done()
 }

@@ -107,6 +107,10 @@ func (w *work) graph() (*flow.Graph, error) {
 		b.resizeGroup()
 	case ops.NodeGroupDelete:
 		b.deleteGroup()
+	case ops.NodeGroupUpdate:
+		b.updateGroup()
+	case ops.ClusterUpgrade, ops.NodeGroupUpgrade:
+		b.upgrade()
 	default:
 		return nil, fmt.Errorf("there is no operation of kind %q", w.op.Kind)
 	}

@@ -17,7 +17,7 @@ func (e *StatusError) Error() string {
 
 var verbs = map[Kind]string{
 	NodeGroupCreate: "Creating a nodegroup in", NodeGroupResize: "Resizing",
-	NodeGroupDelete: "Deleting a nodegroup of", ClusterDelete: "Deleting", ClusterCreate: "Creating",
+	NodeGroupDelete: "Deleting a nodegroup of", NodeGroupUpdate: "Updating a nodegroup of", ClusterUpgrade: "Upgrading", NodeGroupUpgrade: "Upgrading", ClusterDelete: "Deleting", ClusterCreate: "Creating",
 }
 
 // Allowed is the table of which operation may follow which status of a cluster. It asks whether an operation that
@@ -28,6 +28,7 @@ var verbs = map[Kind]string{
 //	                    IN_PROGRESS C F      IN_PROGRESS C F       IN_PROGRESS F
 //	cluster.delete      yes         yes yes  yes         yes yes   yes         yes
 //	nodegroup.*         no          yes no   yes         yes yes   no          no
+//	*.upgrade           no          yes no   no          yes yes   no          no
 //
 // Operations on the same node group queue behind each other by their scope.
 func Allowed(kind Kind, status string) error {
@@ -35,8 +36,12 @@ func Allowed(kind Kind, status string) error {
 		return nil
 	}
 	switch status {
-	case CreateComplete, UpdateComplete, UpdateFailed, UpdateInProgress:
+	case CreateComplete, UpdateComplete, UpdateFailed:
 		return nil
+	case UpdateInProgress:
+		if kind != ClusterUpgrade && kind != NodeGroupUpgrade {
+			return nil
+		}
 	}
 	return &StatusError{Kind: kind, Status: status}
 }

@@ -19,6 +19,10 @@ const (
 	NodeGroupCreate Kind = "nodegroup.create"
 	NodeGroupResize Kind = "nodegroup.resize"
 	NodeGroupDelete Kind = "nodegroup.delete"
+	// NodeGroupUpdate brings labels and taints to live nodes.
+	NodeGroupUpdate  Kind = "nodegroup.update"
+	ClusterUpgrade   Kind = "cluster.upgrade"
+	NodeGroupUpgrade Kind = "nodegroup.upgrade"
 )
 
 // Statuses of clusters and node groups that we set. Magnum's enumeration has nine more that nobody emits.
@@ -34,7 +38,9 @@ const (
 )
 
 // ClusterScoped tells whether the operation needs the whole cluster; the others need one node group.
-func (k Kind) ClusterScoped() bool { return k == ClusterCreate || k == ClusterDelete }
+func (k Kind) ClusterScoped() bool {
+	return k == ClusterCreate || k == ClusterDelete || k == ClusterUpgrade
+}
 
 // Progress is the status of a cluster while an operation of this kind runs, Complete and Failed those of its end.
 // A node group that an operation is about has its own: see GroupProgress.
@@ -85,6 +91,14 @@ type Create struct {
 // Resize is what a NodeGroupResize carries beside the wanted count, which is the node group's own.
 type Resize struct {
 	NodesToRemove []string `json:"nodes_to_remove,omitempty"` // names of nodes, resolved by the API
+}
+
+// Upgrade is what ClusterUpgrade and NodeGroupUpgrade carry.
+type Upgrade struct {
+	TemplateID        string `json:"template_id"` // UUID of the template that the cluster has afterwards
+	ImageID           string `json:"image_id"`
+	KubernetesVersion string `json:"kubernetes_version"`
+	MaxBatchSize      int    `json:"max_batch_size"` // nodes that may be away at once
 }
 
 // New makes an operation's row for the cluster; group is nil for one of the whole cluster.

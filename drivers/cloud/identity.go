@@ -2,9 +2,11 @@ package cloud
 
 import (
 	"context"
+	"net/url"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/domains"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/projects"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/roles"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
 )
@@ -28,6 +30,12 @@ func (k *Identity) DomainID(ctx context.Context, name string) (string, error) {
 		return "", &Error{Service: identity, Action: "looking for domain " + name, Status: 404, Message: "there is no such domain"}
 	}
 	return l[0].ID, nil
+}
+
+// ProjectExists is nil when there is a project with this id.
+func (k *Identity) ProjectExists(ctx context.Context, id string) error {
+	_, err := projects.Get(ctx, k.c, url.PathEscape(id)).Extract()
+	return wrap(identity, err, "looking for project %s", id)
 }
 
 // FindUser finds a user by name in a domain; "" when there is none.

@@ -31,8 +31,9 @@ func TestNodes(t *testing.T) {
 	}
 	want := []kube.Node{
 		{Name: "cp-0", Ready: true, Version: "v1.37.2", ProviderID: "openstack:///1", SystemUUID: "abc-1", InternalIPs: []string{"10.0.0.5", "fd00::5"},
-			Labels: map[string]string{"a": "b"}, Taints: []kube.Taint{{Key: "k", Value: "v", Effect: "NoSchedule"}}, Unschedulable: true},
-		{Name: "w-0", Reason: "KubeletNotReady: no network plugin"},
+			Labels: map[string]string{"a": "b"}, Taints: []kube.Taint{{Key: "k", Value: "v", Effect: "NoSchedule"}}, Unschedulable: true,
+			Conditions: []kube.Condition{{Type: "MemoryPressure", Status: "True"}, {"Ready", "True", "KubeletReady", "fine"}}},
+		{Name: "w-0", Reason: "KubeletNotReady: no network plugin", Conditions: []kube.Condition{{"Ready", "False", "KubeletNotReady", "no network plugin"}}},
 		{Name: "w-1", Reason: "the kubelet has not reported yet"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -87,8 +88,8 @@ func TestLabelNode(t *testing.T) {
 		{"set", map[string]string{"a": "1", "b/c": "2"}, object{"theirs": "1", "a": "1", "b/c": "2"}, 1},
 		{"again", map[string]string{"a": "1", "b/c": "2"}, object{"theirs": "1", "a": "1", "b/c": "2"}, 0},
 		{"change", map[string]string{"a": "3", "b/c": "2"}, object{"theirs": "1", "a": "3", "b/c": "2"}, 1},
-		{"drop one", map[string]string{"b/c": "2"}, object{"theirs": "1", "b/c": "2"}, 1},
-		{"drop all", nil, object{"theirs": "1"}, 1},
+		{"drop one, whoever owns it too, then own the rest", map[string]string{"b/c": "2"}, object{"theirs": "1", "b/c": "2"}, 2},
+		{"drop all", nil, object{"theirs": "1"}, 2},
 		{"nothing to drop", nil, object{"theirs": "1"}, 0},
 	}
 	for _, step := range steps {

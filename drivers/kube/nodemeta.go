@@ -28,11 +28,15 @@ func (c *Client) LabelNode(ctx context.Context, name string, labels map[string]s
 	if err != nil {
 		return err
 	}
-	if labelsAre(n, labels) {
+	owned := ownedLabels(n)
+	if labelsAre(n, labels, owned) {
 		return nil
 	}
 	if labels == nil {
 		labels = map[string]string{}
+	}
+	if err := c.dropLabels(ctx, n, labels, owned); err != nil {
+		return err
 	}
 	// With the uid an apply that comes after the node's deletion is refused, where it would otherwise make a new one.
 	patch, err := json.Marshal(map[string]any{
@@ -46,8 +50,27 @@ func (c *Client) LabelNode(ctx context.Context, name string, labels map[string]s
 	return c.patchNode(ctx, name, types.ApplyPatchType, patch, metav1.PatchOptions{FieldManager: labelManager, Force: &force})
 }
 
-// labelsAre tells that a node has the labels and that we own these and no others.
-func labelsAre(n *corev1.Node, want map[string]string) bool {
+// dropLabels takes away what was ours and is no longer wanted. Giving up ownership is not enough: the kubelet, which set
+// the same labels when its node joined, owns them too.
+func (c *Client) dropLabels(ctx context.Context, n *corev1.Node, want map[string]string, owned map[string]bool) error {
+	gone := map[string]any{}
+	for key := range owned {
+		if _, stays := want[key]; !stays {
+			gone[key] = nil
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": n.UID, "labels": gone}})
+	if err != nil {
+		return fmt.Errorf("label node %s: %w", n.Name, err)
+	}
+	return c.patchNode(ctx, n.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: userAgent})
+}
+
+// ownedLabels are the labels that an earlier LabelNode set.
+func ownedLabels(n *corev1.Node) map[string]bool {
 	owned := map[string]bool{}
 	for _, entry := range n.ManagedFields {
 		if entry.Manager != labelManager || entry.Operation != metav1.ManagedFieldsOperationApply || entry.FieldsV1 == nil {
@@ -59,7 +82,7 @@ func labelsAre(n *corev1.Node, want map[string]string) bool {
 			} `json:"f:metadata"`
 		}
 		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields) != nil {
-			return false
+			continue
 		}
 		for field := range fields.Metadata.Labels {
 			if key, found := strings.CutPrefix(field, "f:"); found {
@@ -67,6 +90,11 @@ func labelsAre(n *corev1.Node, want map[string]string) bool {
 			}
 		}
 	}
+	return owned
+}
+
+// labelsAre tells that a node has the labels and that we own these and no others.
+func labelsAre(n *corev1.Node, want map[string]string, owned map[string]bool) bool {
 	if len(owned) != len(want) {
 		return false
 	}

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/mod/semver"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+)
+
+// upgradeCluster checks an upgrade in full, before anything of the cluster changes, and queues it.
+func (s *Server) upgradeCluster(c echo.Context) error {
+	if err := onlyQuery(c); err != nil {
+		return err
+	}
+	f, err := newForm(c, "cluster_upgrade_req")
+	if err != nil {
+		return err
+	}
+	f.Required("cluster_template")
+	template, group, batch := f.ident("cluster_template"), f.ident("nodegroup"), or(f.Int("max_batch_size", 1, math.MaxInt32), 1)
+	if err := f.done(); err != nil {
+		return err
+	}
+	if minor(c) < 8 {
+		return badRequest("Upgrading a cluster is not supported in the provided microversion; it needs 1.8.")
+	}
+	v, err := s.cluster(c, c.Param("id"))
+	if err != nil {
+		return err
+	}
+	if err := s.allowTarget(c, "cluster:upgrade", "cluster:upgrade_all_projects", v.ProjectID, v.UserID); err != nil {
+		return err
+	}
+	t, err := s.template(c, template)
+	if err != nil {
+		return err
+	}
+	target, err := s.upgradeTarget(c, v, t, group)
+	if err != nil {
+		return err
+	}
+	params, err := s.resolveUpgrade(c, v, t, batch)
+	if err != nil {
+		return err
+	}
+	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestUpgrade(c, sn, target, params) })
+	if err != nil {
+		return err
+	}
+	for _, id := range rings {
+		s.ring(c.Request().Context(), id)
+	}
+	return accepted(c, v.UUID)
+}
+
+// upgradeTarget is the node group that is to be upgraded by itself; nil for the whole cluster, which the default groups
+// stand for.
+func (s *Server) upgradeTarget(c echo.Context, v *db.ClusterView, t *db.ClusterTemplate, ident string) (*db.NodeGroup, error) {
+	if ident == "" {
+		return nil, nil
+	}
+	g, err := s.nodeGroup(c, v.UUID, ident)
+	switch {
+	case err != nil:
+		return nil, err
+	case g.IsDefault:
+		return nil, nil
+	case t.UUID != v.ClusterTemplateID:
+		return nil, fail(409, "Nodegroup %s can be upgraded only to cluster template %s, which its cluster has.", g.Name, v.ClusterTemplateID)
+	}
+	return g, nil
+}
+
+// resolveUpgrade finds the version that a template leads to, with the caller's rights, and refuses one that Kubernetes
+// would not survive.
+func (s *Server) resolveUpgrade(c echo.Context, v *db.ClusterView, t *db.ClusterTemplate, batch int) (ops.Upgrade, error) {
+	var spec ops.ClusterSpec
+	if err := json.Unmarshal(v.Spec, &spec); err != nil {
+		return ops.Upgrade{}, fmt.Errorf("reading a cluster's spec: %w", err)
+	}
+	k, err := s.checks(c)
+	if err != nil {
+		return ops.Upgrade{}, err
+	}
+	image, err := k.image(t.ImageID)
+	if err != nil {
+		return ops.Upgrade{}, err
+	}
+	l := &labels{m: t.Labels}
+	version := l.version(image.Properties["kube_version"])
+	if l.err != nil {
+		return ops.Upgrade{}, l.err
+	}
+	return ops.Upgrade{TemplateID: t.UUID, ImageID: image.ID, KubernetesVersion: version, MaxBatchSize: batch}, skew(spec.KubernetesVersion, version)
+}
+
+// skew refuses what kubeadm refuses: going back, and skipping a minor version.
+func skew(from, to string) error {
+	var have, want int
+	_, err1 := fmt.Sscanf(semver.MajorMinor(from), "v1.%d", &have)
+	_, err2 := fmt.Sscanf(semver.MajorMinor(to), "v1.%d", &want)
+	switch {
+	case err1 != nil || err2 != nil:
+		return badRequest("Upgrading from Kubernetes %s to %s is not supported.", from, to)
+	case semver.Compare(to, from) < 0:
+		return badRequest("Upgrading from Kubernetes %s to %s is not supported: it would go back.", from, to)
+	case want > have+1:
+		return badRequest("Upgrading from Kubernetes %s to %s is not supported: it would skip v1.%d.", from, to, have+1)
+	}
+	return nil
+}
+
+func (s *Server) requestUpgrade(c echo.Context, sn *db.Snapshot, target *db.NodeGroup, params ops.Upgrade) ([]*db.Operation, error) {
+	kind, group := ops.ClusterUpgrade, (*db.NodeGroup)(nil)
+	if target != nil {
+		kind = ops.NodeGroupUpgrade
+		i := slices.IndexFunc(sn.NodeGroups, func(g *db.NodeGroup) bool { return g.UUID == target.UUID })
+		if i < 0 {
+			return nil, notFound("Nodegroup", target.Name)
+		}
+		group = sn.NodeGroups[i]
+	}
+	if err := ops.Allowed(kind, sn.Cluster.Status); err != nil {
+		return nil, err
+	}
+	for _, g := range sn.NodeGroups {
+		if group == nil || group == g {
+			g.Status, g.StatusReason = ops.UpdateInProgress, nil
+		}
+	}
+	op, err := ops.New(s.NewUUID(), kind, sn.Cluster, group, params)
+	if err != nil {
+		return nil, err
+	}
+	s.sign(c, op)
+	sn.Cluster.Status, sn.Cluster.StatusReason = ops.UpdateInProgress, nil
+	sn.Operations = append(sn.Operations, op)
+	return []*db.Operation{op}, nil
+}
