@@ -34,10 +34,10 @@ func (d *demand) hosts(n int, f cloud.Flavor, g *db.NodeGroup) {
 	}
 }
 
-// need is one line of a demand, by the name that the service has for it.
+// need is one line of a demand, by the name that the service has for it, and the field of a request that sets it.
 type need struct {
-	name string
-	want int
+	name, field string
+	want        int
 }
 
 // quotas compares a demand with what the project has left. Where the caller may not read quotas nothing is said here; the
@@ -48,10 +48,11 @@ func (k *checks) quotas(d demand) error {
 		needs []need
 		read  func() (map[string]cloud.Quota, error)
 	}{
-		{[]need{{"instances", d.servers}, {"cores", d.cores}, {"ram", d.ram}, {"server_groups", d.serverGroups}}, k.computeQuotas},
-		{[]need{{"network", d.networks}, {"subnet", d.subnets}, {"router", d.routers}, {"port", d.ports}, {"floatingip", d.floatingIPs}, {"security_group", d.secGroups}}, k.networkQuotas},
-		{[]need{{"volumes", d.volumes}, {"gigabytes", d.gigabytes}}, k.volumeQuotas},
-		{[]need{{"load_balancer", d.loadBalancers}}, k.loadBalancerQuotas},
+		{[]need{{"instances", "node_count", d.servers}, {"cores", "node_count", d.cores}, {"ram", "node_count", d.ram}, {"server_groups", "", d.serverGroups}}, k.computeQuotas},
+		{[]need{{"network", "fixed_network", d.networks}, {"subnet", "fixed_subnet", d.subnets}, {"router", "fixed_network", d.routers}, {"port", "node_count", d.ports},
+			{"floatingip", "floating_ip_enabled", d.floatingIPs}, {"security_group", "", d.secGroups}}, k.networkQuotas},
+		{[]need{{"volumes", "node_count", d.volumes}, {"gigabytes", "node_count", d.gigabytes}}, k.volumeQuotas},
+		{[]need{{"load_balancer", "master_lb_enabled", d.loadBalancers}}, k.loadBalancerQuotas},
 	} {
 		if !asks(service.needs) {
 			continue
@@ -64,7 +65,7 @@ func (k *checks) quotas(d demand) error {
 			return fatal
 		}
 		for _, n := range service.needs {
-			_ = short.add(suffices(quotas, n.name, n.want)) // never fatal: all is known
+			_ = short.add(about(n.field, suffices(quotas, n.name, n.want))) // never fatal: all is known
 		}
 	}
 	return short.err

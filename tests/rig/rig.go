@@ -37,6 +37,8 @@ type Options struct {
 	Connection string
 	// Haste is how many times faster than the wall the clock of back-offs and step deadlines runs; 0 is 1.
 	Haste int
+	// Keys that secrets are sealed with; none: the rig makes one.
+	Keys []string
 }
 
 // Rig is a cloud with a database next to it.
@@ -68,11 +70,14 @@ func New(t testing.TB, o Options) *Rig {
 	if o.Connection == "" {
 		o.Connection = "sqlite:///" + filepath.Join(t.TempDir(), "rig.sqlite")
 	}
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		t.Fatal(err)
+	if o.Keys == nil {
+		key := make([]byte, 32)
+		if _, err := rand.Read(key); err != nil {
+			t.Fatal(err)
+		}
+		o.Keys = []string{base64.StdEncoding.EncodeToString(key)}
 	}
-	r := &Rig{Cloud: c, Connection: o.Connection, keys: []string{base64.StdEncoding.EncodeToString(key)}, haste: max(o.Haste, 1), began: time.Now()}
+	r := &Rig{Cloud: c, Connection: o.Connection, keys: o.Keys, haste: max(o.Haste, 1), began: time.Now()}
 	r.Store = Open(t, o.Connection)
 	if _, err := r.Store.Upgrade(t.Context()); err != nil {
 		t.Fatal(err)
