@@ -72,6 +72,7 @@ type Deps struct {
 	Secrets  certmanager.Manager
 	X509     pki.Options
 	Defaults Defaults
+	CORS     CORS
 	Log      *zap.Logger
 	Metrics  prometheus.Gatherer // nil: none are served
 	Now      func() time.Time
@@ -95,6 +96,10 @@ func (s *Server) Handler() http.Handler {
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.Pre(s.normalise)
 	e.Use(s.requestIDs, middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.panicked}), s.accessLog)
+	if cors := s.CORS.middleware(); cors != nil {
+		e.Use(cors)
+	}
+	e.Use(noOptions)
 	s.public(e)
 	auth := keystone.Middleware(s.Auth, s.AuthWith)
 	for _, r := range s.routes() {
@@ -157,23 +162,6 @@ func (s *Server) accessLog(next echo.HandlerFunc) echo.HandlerFunc {
 func (s *Server) panicked(c echo.Context, err error, stack []byte) error {
 	log.From(c.Request().Context()).Error("handler panicked", zap.Error(err), zap.ByteString("stack", stack))
 	return fmt.Errorf("handler panicked: %w", err)
-}
-
-// base is the application's URL as the client sees it, without a trailing slash.
-func (s *Server) base(c echo.Context) string {
-	r := c.Request()
-	scheme, host, prefix := "http", r.Host, ""
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	if s.cfg.ProxyHeaders {
-		for header, target := range map[string]*string{"X-Forwarded-Proto": &scheme, "X-Forwarded-Host": &host, "X-Forwarded-Prefix": &prefix} {
-			if v, _, _ := strings.Cut(r.Header.Get(header), ","); v != "" {
-				*target = strings.TrimSpace(v)
-			}
-		}
-	}
-	return scheme + "://" + host + strings.TrimSuffix(prefix, "/")
 }
 
 // caller is who asks, with what the rules call him.

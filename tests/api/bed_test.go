@@ -74,6 +74,8 @@ func newBed(t *testing.T) *bed {
 			AllowedKeyUsage: []string{"Digital Signature", "Key Encipherment", "Non Repudiation"}, TermOfValidity: 24 * time.Hour},
 		Defaults: api.Defaults{NetworkDriver: "flannel", NetworkDrivers: []string{"all"}, MaxClusters: 20, AffinityPolicy: "soft-anti-affinity", ServiceDownTime: 3 * time.Minute,
 			ServiceUserRoles: []string{"member"}, EnabledDrivers: []string{vm.Name}},
+		CORS: api.CORS{AllowedOrigin: []string{"https://dashboard.example.org"}, AllowCredentials: true, AllowMethods: []string{"GET", "POST"}, AllowHeaders: []string{"X-Auth-Token"},
+			ExposeHeaders: []string{"X-OpenStack-Request-ID"}, MaxAge: 3600},
 		Log: zap.NewNop(), Now: time.Now, NewUUID: uuid.NewString})
 	web := httptest.NewServer(b.server.Handler())
 	t.Cleanup(web.Close)

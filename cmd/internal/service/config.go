@@ -46,6 +46,7 @@ type Config struct {
 	ServiceUser  ServiceUser
 	Drivers      Drivers
 	ProxyHeaders ProxyHeaders
+	CORS         api.CORS
 }
 
 // groups ties sections of the file to the structs, in the order of the sample file.
@@ -70,6 +71,7 @@ func (c *Config) groups() []oslo.Group {
 		{Name: "cinder", Target: &c.Cinder},
 		{Name: "drivers", Target: &c.Drivers},
 		{Name: "oslo_middleware", Target: &c.ProxyHeaders},
+		{Name: "cors", Target: &c.CORS, Help: "Web pages of other origins that may use the API from a browser."},
 	}
 }
 

@@ -108,7 +108,6 @@ func ignoredGroups() map[string]string {
 		"oslo_concurrency.*":               "there are no lock files",
 		"oslo_reports.*":                   "there are no reports on signals",
 		"healthcheck.*":                    "the health check is a file: [api] healthcheck_disable_file",
-		"cors.*":                           "let the proxy in front answer cross-origin requests",
 		"profiler.*":                       "osprofiler is not supported",
 		"audit_middleware_notifications.*": "audit events are not sent",
 		"service_credentials.*":            noClients,
