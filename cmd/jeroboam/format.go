@@ -86,7 +86,7 @@ func (o output) write(w io.Writer, l listing) error {
 	return box(w, l)
 }
 
-// document writes objects with their columns in order, which maps would lose.
+// document writes objects; in JSON with their columns in order, which maps would lose.
 func (o output) document(w io.Writer, l listing) error {
 	var b strings.Builder
 	for i, row := range l.rows {
