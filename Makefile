@@ -9,7 +9,7 @@ GOLANGCI_VERSION := 2.15.0
 # so that no test cuts another short on few cores; the whole stays well below it
 TEST_TIMEOUT ?= 20m
 
-.PHONY: help build demo test test-quick check-generated lint generate clean
+.PHONY: help build demo test test-clients test-quick check-generated lint generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -29,10 +29,18 @@ test: check-generated ## run every test, against real RabbitMQ, MariaDB, Postgre
 # what `make test` runs among the services; not for use on its own
 .PHONY: test-all
 test-all:
-	@go test -json -p 2 -timeout $(TEST_TIMEOUT) ./... | go run ./internal/testenv/summary
+	@go test -json -p 2 -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v /tests/clients/) | go run ./internal/testenv/summary
+
+test-clients: ## run the suites of the clients themselves against the service among real servers
+	devstack/debian/services run --clients $(MAKE) test-clients-all
+
+# what `make test-clients` runs among the services; not for use on its own
+.PHONY: test-clients-all
+test-clients-all:
+	@go test -json -p 1 -count 1 -timeout $(TEST_TIMEOUT) ./tests/clients/... | go run ./internal/testenv/summary
 
 test-quick: ## run the tests that need no services: SQLite, memory, the simulator
-	@go test -json -timeout $(TEST_TIMEOUT) ./... | go run ./internal/testenv/summary
+	@go test -json -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v /tests/clients/) | go run ./internal/testenv/summary
 
 check-generated: ## fail when a generated file is out of date (and refresh it)
 	@sums() { git ls-files -z --cached --others --exclude-standard | sort -zu | \

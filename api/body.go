@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -40,7 +42,48 @@ func readBody(c echo.Context) ([]byte, error) {
 			return nil, fail(http.StatusUnsupportedMediaType, "Unknown mimetype: %s", kind)
 		}
 	}
+	if !isText(body) {
+		return nil, badRequest("Request is not in valid JSON format: it is not UTF-8 throughout")
+	}
 	return body, nil
+}
+
+// isText tells whether every text of a JSON document is kept as it is when it is read: what is not UTF-8, and the escape
+// of half a surrogate pair, would silently become U+FFFD.
+func isText(body []byte) bool {
+	if !utf8.Valid(body) {
+		return false
+	}
+	for rest := body; ; {
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 || i+1 >= len(rest) {
+			return true
+		}
+		rest = rest[i:]
+		unit := codeUnit(rest)
+		switch {
+		case unit < 0:
+			rest = rest[2:] // another escape
+		case !utf16.IsSurrogate(unit):
+			rest = rest[6:]
+		case utf16.DecodeRune(unit, codeUnit(rest[6:])) == utf8.RuneError:
+			return false
+		default:
+			rest = rest[12:]
+		}
+	}
+}
+
+// codeUnit is what a \uXXXX at the start stands for; -1 where there is none.
+func codeUnit(b []byte) rune {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
 }
 
 // form reads the attributes of a body one by one and remembers what is wrong. Null and the empty string are «not given»

@@ -35,6 +35,8 @@ func (k *checks) image(nameOrID string) (cloud.ImageInfo, error) {
 	}
 	l, err := g.Images(k.ctx, nameOrID)
 	switch {
+	case cloud.IsUnauthorized(err): // it was believed here for as long as validated tokens are kept
+		return cloud.ImageInfo{}, fail(http.StatusUnauthorized, "The cloud does not accept your token any more; authenticate again.")
 	case cloud.IsForbidden(err):
 		return cloud.ImageInfo{}, fail(http.StatusForbidden, "Not authorized to use image %s.", nameOrID)
 	case err != nil:

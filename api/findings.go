@@ -33,7 +33,7 @@ func (f *findings) add(err error) (fatal error) {
 	if err == nil {
 		return nil
 	}
-	if status, _, _ := classify(err); status >= http.StatusInternalServerError {
+	if status, _, _ := classify(err); status >= http.StatusInternalServerError || status == http.StatusUnauthorized {
 		return err
 	}
 	f.err = errors.Join(f.err, err)

@@ -154,6 +154,9 @@ func (s *Server) updateQuota(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if change.ProjectID != project {
+		return badRequest("Invalid input for field/attribute project_id. Value: '%s'. It is not the project of the address.", change.ProjectID)
+	}
 	q, err := s.Store.UpdateQuota(c.Request().Context(), project, resource, change.HardLimit, s.Now())
 	if errors.Is(err, db.ErrNotFound) {
 		return quotaNotFound(project, resource)

@@ -13,14 +13,17 @@ type route struct {
 	method, path string
 	rule         string // evaluated against the caller before the handler, unless targeted
 	adminRule    string // instead of rule when the caller is an admin
-	since        int    // first minor microversion that has it
+	since, until int    // first and last minor microversion that has it; no last one: 0
 	targeted     bool   // the handler evaluates the rule against the object
 	stores       bool   // something of the caller's project is stored: a project is needed
 	handler      echo.HandlerFunc
 }
 
-// routes is the route table.
-func (s *Server) routes() []route {
+// routes are all of them.
+func (s *Server) routes() []route { return append(s.currentRoutes(), s.bayRoutes()...) }
+
+// currentRoutes is the route table.
+func (s *Server) currentRoutes() []route {
 	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
 	return []route{
 		{method: get, path: "/v1/clustertemplates", rule: "clustertemplate:get_all", adminRule: "clustertemplate:get_all_all_projects", handler: s.listTemplates("clustertemplates")},

@@ -200,7 +200,7 @@ func (s *Server) authorised(r route) echo.HandlerFunc {
 		c.Set(callerKey, who)
 		l := log.From(c.Request().Context()).With(log.UserID(who.UserID), log.ProjectID(who.ProjectID))
 		c.SetRequest(c.Request().WithContext(log.Into(c.Request().Context(), l)))
-		if minor(c) < r.since {
+		if minor(c) < r.since || (r.until > 0 && minor(c) > r.until) {
 			return fail(http.StatusNotAcceptable, "Version 1.%d does not have %s %s.", minor(c), r.method, r.path)
 		}
 		if who.ProjectID == "" && (!who.admin || r.stores) {

@@ -42,15 +42,23 @@ func readTemplate(f *form) (*db.ClusterTemplate, error) {
 	if t.DockerStorageDriver != nil && *t.DockerStorageDriver == "devicemapper" && t.DockerVolumeSize != nil && *t.DockerVolumeSize < 3 {
 		f.fail("docker_volume_size", "docker_volume_size should be at least 3 GB for devicemapper.")
 	}
-	for _, a := range strings.Split(or(t.DNSNameserver, ""), ",") {
-		if ip, err := netip.ParseAddr(strings.TrimSpace(a)); a != "" && (err != nil || !ip.Is4()) {
-			f.fail("dns_nameserver", "A comma list of IPv4 addresses is expected.")
-		}
+	if t.DNSNameserver != nil && !isIPv4List(*t.DNSNameserver) {
+		f.fail("dns_nameserver", "A comma list of IPv4 addresses is expected.")
 	}
 	if t.TLSDisabled {
 		f.fail("tls_disabled", "Clusters without TLS are not supported.")
 	}
 	return t, f.done()
+}
+
+// isIPv4List: every item has to be an address; an empty one would only be refused by Neutron, when the cluster is made.
+func isIPv4List(list string) bool {
+	for a := range strings.SplitSeq(list, ",") {
+		if ip, err := netip.ParseAddr(strings.TrimSpace(a)); err != nil || !ip.Is4() {
+			return false
+		}
+	}
+	return true
 }
 
 // upstreamDrivers are the names of Magnum's drivers, which templates of a cloud that moves here may carry.

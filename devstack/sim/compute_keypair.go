@@ -25,7 +25,7 @@ func (q *call) keypair() (*object, error) {
 func listKeypairs(q *call) (any, error) {
 	out := []doc{}
 	for _, o := range q.with("keypair", "user_id", q.keypairUser()) {
-		out = append(out, doc{"keypair": o.doc.public()})
+		out = append(out, doc{"keypair": q.shortKeypair(o, "name", "public_key", "fingerprint")})
 	}
 	return doc{"keypairs": out}, nil
 }
@@ -54,7 +54,19 @@ func createKeypair(q *call) (any, error) {
 		"name": name, "user_id": user, "public_key": in.str("public_key"), "type": cmpOr(in.str("type"), "ssh"), "created_at": q.now(),
 		"fingerprint": uuid.NewMD5(uuid.Nil, []byte(in.str("public_key"))).String(), "id": int(q.seq), "deleted": false,
 	}})
-	return doc{"keypair": o.doc.public()}, nil
+	return doc{"keypair": q.shortKeypair(o, "name", "public_key", "fingerprint", "user_id")}, nil
+}
+
+// shortKeypair is what lists and creates answer: less than a look at one.
+func (q *call) shortKeypair(o *object, fields ...string) doc {
+	if q.microversion() >= 2 {
+		fields = append(fields, "type")
+	}
+	out := doc{}
+	for _, f := range fields {
+		out[f] = o.doc[f]
+	}
+	return out
 }
 
 func showKeypair(q *call) (any, error) {

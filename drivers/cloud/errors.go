@@ -118,6 +118,9 @@ func IsForbidden(err error) bool {
 // IsInvalid: the service calls the request wrong.
 func IsInvalid(err error) bool { return status(err) == http.StatusBadRequest }
 
+// IsUnauthorized: the service does not accept the actor's token.
+func IsUnauthorized(err error) bool { return status(err) == http.StatusUnauthorized }
+
 // IsQuota: the project may not have more. Nova and Octavia say it with 403, Neutron with 409, Cinder with 413.
 func IsQuota(err error) bool {
 	var e *Error

@@ -31,7 +31,7 @@ import (
 // bed is the service with all it needs.
 type bed struct {
 	*rig.Rig
-	t      *testing.T
+	t      testing.TB
 	url    string
 	server *api.Server
 	queue  *queue.Memory
@@ -40,7 +40,7 @@ type bed struct {
 }
 
 // newBed starts the service. Its clouds, tokens and users are the simulator's.
-func newBed(t *testing.T) *bed {
+func newBed(t testing.TB) *bed {
 	t.Helper()
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {

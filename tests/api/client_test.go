@@ -21,7 +21,7 @@ type object = map[string]any
 
 // client is a user of the API. Every request of every test goes through do.
 type client struct {
-	t                   *testing.T
+	t                   testing.TB
 	url, token, version string
 	project, user       string
 }
@@ -55,7 +55,7 @@ func (c *client) at(version string) *client {
 
 // answer is what came back.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   []byte

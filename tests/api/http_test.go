@@ -23,7 +23,7 @@ func TestPathsAndMethods(t *testing.T) {
 		status       int
 		title        string
 	}{
-		{"GET", "/v1/nope", 404, "Not Found"}, {"GET", "/v2/clusters", 404, "Not Found"}, {"GET", "/v1/nodegroups", 404, "Not Found"}, {"GET", "/v1/bays", 404, "Not Found"},
+		{"GET", "/v1/nope", 404, "Not Found"}, {"GET", "/v2/clusters", 404, "Not Found"}, {"GET", "/v1/nodegroups", 404, "Not Found"},
 		{"PUT", "/v1/clusters", 405, "Method Not Allowed"}, {"PUT", "/v1/clusters/" + id, 405, "Method Not Allowed"}, {"OPTIONS", "/v1/clusters", 405, "Method Not Allowed"},
 		{"GET", "/v1/certificates", 405, "Method Not Allowed"}, {"DELETE", "/v1/certificates/" + id, 405, "Method Not Allowed"},
 		{"GET", "/v1/clusters/" + id + "/actions/resize", 405, "Method Not Allowed"}, {"GET", "/v1/clusters/" + id + "/actions/upgrade", 405, "Method Not Allowed"},
@@ -141,4 +141,33 @@ func TestPagingAndSorting(t *testing.T) {
 			t.Errorf("%s: HTTP %d, expected %d", query, a.status, status)
 		}
 	}
+}
+
+// TestOldNames: until microversion 1.10 clusters and templates may be called bays and baymodels.
+func TestOldNames(t *testing.T) {
+	b := newBed(t)
+	old := b.one.at("1.10")
+	model := old.want(201, "POST", "/v1/baymodels", object{"name": "k8s", "coe": "kubernetes", "image_id": "ubuntu-24.04-kube-v1.37.2", "external_network_id": "public",
+		"flavor_id": "m1.medium", "master_flavor_id": "m1.medium"})
+	id := model.text("uuid")
+	if links := fmt.Sprint(model.list("links")); !strings.Contains(links, b.url+"/v1/baymodels/"+id) {
+		t.Errorf("links: %s", links)
+	}
+	if l := old.want(200, "GET", "/v1/baymodels", nil).list("baymodels"); len(l) != 1 {
+		t.Errorf("baymodels: %v", l)
+	}
+	old.want(200, "PATCH", "/v1/baymodels/"+id, []object{op("replace", "/name", "other")})
+	bay := old.want(202, "POST", "/v1/bays", object{"name": "dev", "baymodel_id": id, "bay_create_timeout": 7}).text("uuid")
+	if a := old.want(200, "GET", "/v1/bays/"+bay, nil).json(); a["baymodel_id"] != id || a["bay_create_timeout"] != 7.0 || a["cluster_template_id"] != nil {
+		t.Errorf("the bay is %v", a)
+	}
+	if l := old.want(200, "GET", "/v1/bays/detail", nil).list("bays"); len(l) != 1 {
+		t.Errorf("bays: %v", l)
+	}
+	if d := old.want(404, "GET", "/v1/bays/nope", nil).detail(); !contains(d, "nope") {
+		t.Errorf("refused with %q", d)
+	}
+	old.want(204, "DELETE", "/v1/bays/"+bay, nil)
+	b.one.at("1.11").want(406, "GET", "/v1/bays", nil)
+	b.other.at("").want(404, "GET", "/v1/bays/"+bay, nil)
 }

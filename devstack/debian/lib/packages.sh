@@ -7,16 +7,23 @@ readonly PACKAGES=(
   curl openssl procps util-linux nftables shellcheck
 )
 
+# What the suites of clients need beside those: `services install --clients`, `services run --clients`.
+readonly CLIENT_PACKAGES=(tempest magnum-tempest-plugin python3-stestr)
+
+# with_clients adds them.
+with_clients() { WANTED+=("${CLIENT_PACKAGES[@]}"); }
+WANTED=("${PACKAGES[@]}")
+
 # missing_packages prints what is not installed, one name per line.
 missing_packages() {
-  dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null |
-    awk '/^ii/ {print $2}' | sort | comm -13 - <(printf '%s\n' "${PACKAGES[@]}" | sort)
+  dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' "${WANTED[@]}" 2>/dev/null |
+    awk '/^ii/ {print $2}' | sort | comm -13 - <(printf '%s\n' "${WANTED[@]}" | sort)
 }
 
 # require_packages says in one line what is missing, and exits 2.
 require_packages() {
   local missing
-  command -v dpkg-query >/dev/null || die 2 "this takes Debian 12 and its packages ${PACKAGES[*]}"
+  command -v dpkg-query >/dev/null || die 2 "this takes Debian 12 and its packages ${WANTED[*]}"
   mapfile -t missing < <(missing_packages)
   ((${#missing[@]} == 0)) || die 2 "missing, as root: apt-get install --no-install-recommends ${missing[*]}"
 }
