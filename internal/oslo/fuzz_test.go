@@ -75,18 +75,13 @@ func FuzzLoad(f *testing.F) {
 		if strings.Contains(content, secret) || strings.ContainsRune(environ, 0) {
 			t.Skip()
 		}
-		var target struct {
-			goldenDefault
-			Password string `opt:"password" secret:"true"`
-			Port     int    `opt:"port" secret:"true"`
-		}
 		content += "\n[vault]\npassword = " + secret + "$no_such\nport = " + secret + "\n"
 		s := goldenCase{files: []string{content}, environ: []string{"OS_DEFAULT__TEXT=" + environ}}.sources(t)
-		type vault struct {
+		var vault struct {
 			Password string `opt:"password" secret:"true"`
 			Port     int    `opt:"port" secret:"true"`
 		}
-		_, err := Load(s, []Group{{Name: "DEFAULT", Target: &target.goldenDefault}, {Name: "api", Target: &goldenAPI{}}, {Name: "vault", Target: &vault{}}}, nil)
+		_, err := Load(s, []Group{{Name: "DEFAULT", Target: &goldenDefault{}}, {Name: "api", Target: &goldenAPI{}}, {Name: "vault", Target: &vault}}, nil)
 		if err == nil {
 			t.Error("a port that is no number was accepted")
 		} else if strings.Contains(err.Error(), secret) {

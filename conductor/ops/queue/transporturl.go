@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -24,6 +25,8 @@ type brokerHost struct {
 
 func (h brokerHost) address() string { return net.JoinHostPort(h.name, h.port) }
 
+var schemeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
+
 // parseTransportURL reads a URL as oslo.messaging writes it:
 //
 //	rabbit://user:password@host:port,user:password@host:port/virtual_host?ssl=1
@@ -32,7 +35,7 @@ func (h brokerHost) address() string { return net.JoinHostPort(h.name, h.port) }
 // query are let pass. Errors name the place, and never repeat the text: it holds passwords.
 func parseTransportURL(text string) (transport, error) {
 	scheme, rest, ok := strings.Cut(strings.TrimSpace(text), "://")
-	if !ok {
+	if !ok || !schemeForm.MatchString(scheme) { // of another form, it may hold the password
 		return transport{}, errors.New("is not of the form rabbit://user:password@host:5672/virtual_host")
 	}
 	t := transport{vhost: "/"}
