@@ -28,7 +28,7 @@ type key struct{ pkg, test string }
 type report struct {
 	w       io.Writer
 	output  map[key]*strings.Builder
-	passed  map[string]int // tests by package
+	counts  map[string]*counts // by package
 	skipped []string
 	failed  []string
 	totals  struct{ passed, packages int }
@@ -36,8 +36,15 @@ type report struct {
 	elapsed time.Duration   // of all packages together
 }
 
+// counts of tests.
+type counts struct{ passed, failed, skipped int }
+
+func (c *counts) String() string {
+	return fmt.Sprintf("%d passed, %d failed, %d skipped", c.passed, c.failed, c.skipped)
+}
+
 func newReport(w io.Writer) *report {
-	return &report{w: w, output: map[key]*strings.Builder{}, passed: map[string]int{}, open: map[string]bool{}}
+	return &report{w: w, output: map[key]*strings.Builder{}, counts: map[string]*counts{}, open: map[string]bool{}}
 }
 
 // read takes events until the end. What is no event (a message of the go command) is shown as it is.
@@ -79,16 +86,26 @@ func (r *report) take(e event) {
 }
 
 func (r *report) endTest(action string, k key) {
+	c := r.count(k.pkg)
 	switch action {
 	case "pass":
-		r.passed[k.pkg]++
+		c.passed++
 		r.totals.passed++
 	case "skip":
+		c.skipped++
 		r.skipped = append(r.skipped, k.String()+": "+reason(r.text(k).String()))
 	case "fail":
+		c.failed++
 		r.fail(k)
 	}
 	delete(r.output, k)
+}
+
+func (r *report) count(pkg string) *counts {
+	if r.counts[pkg] == nil {
+		r.counts[pkg] = &counts{}
+	}
+	return r.counts[pkg]
 }
 
 func (r *report) endPackage(e event) {
@@ -101,9 +118,9 @@ func (r *report) endPackage(e event) {
 	case e.Action == "fail" && !r.failedWithin(e.Package):
 		r.fail(k) // outside of any test: a crash, a time-out, TestMain, a build
 	case e.Action == "fail":
-		r.printf("FAIL %s %.1f s\n", e.Package, e.Elapsed)
-	case r.passed[e.Package] > 0:
-		r.printf("ok   %s %.1f s, %d tests\n", e.Package, e.Elapsed, r.passed[e.Package])
+		r.printf("FAIL %s %.1f s, %s\n", e.Package, e.Elapsed, r.count(e.Package))
+	case *r.count(e.Package) != counts{}:
+		r.printf("ok   %s %.1f s, %s\n", e.Package, e.Elapsed, r.count(e.Package))
 	}
 	delete(r.output, k)
 }

@@ -26,7 +26,7 @@ func TestReport(t *testing.T) {
 {"Action":"start","Package":"empty"}
 {"Action":"skip","Package":"empty","Elapsed":0}
 `,
-			expect: `ok   p 1.2 s, 1 tests
+			expect: `ok   p 1.2 s, 1 passed, 0 failed, 1 skipped
 SKIP p TestB: NOT TESTED: no server
 1 passed, 0 failed, 1 skipped in 2 packages, which took 1 s together
 `,
@@ -42,7 +42,7 @@ SKIP p TestB: NOT TESTED: no server
 `,
 			expect: `FAIL p TestA
     a_test.go:3: broken
-FAIL p 0.2 s
+FAIL p 0.2 s, 1 passed, 1 failed, 0 skipped
 FAIL p TestA
 1 passed, 1 failed, 0 skipped in 1 packages, which took 0 s together
 `,
