@@ -8,8 +8,9 @@ MAKEFLAGS += --no-print-directory
 GOLANGCI_VERSION := 2.15.0
 # so that no test cuts another short on few cores; the whole stays well below it
 TEST_TIMEOUT ?= 20m
+FUZZTIME ?= 10m
 
-.PHONY: help build demo test test-clients test-quick check-generated lint generate clean
+.PHONY: help build demo test test-clients test-quick fuzz check-generated lint generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -41,6 +42,15 @@ test-clients-all:
 
 test-quick: ## run the tests that need no services: SQLite, memory, the simulator
 	@go test -json -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v /tests/clients/) | go run ./internal/testenv/summary
+
+fuzz: ## run every fuzz target for FUZZTIME (10m) each, in turn; what is found is kept in testdata/fuzz
+	@failed=; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' "$$dir"/*_test.go | cut -d ' ' -f 2); do \
+	    echo "$$dir $$target"; \
+	    go test "$$dir" -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x || failed+=" $$target"; \
+	  done; \
+	done; \
+	if [[ -n $$failed ]]; then echo "failed:$$failed" >&2; exit 1; fi
 
 check-generated: ## fail when a generated file is out of date (and refresh it)
 	@sums() { git ls-files -z --cached --others --exclude-standard | sort -zu | \

@@ -58,10 +58,15 @@ func renameRequest(c echo.Context) error {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) == nil { // what is no object is a patch, or the handler's to refuse
 		for old, name := range map[string]string{"baymodel_id": "cluster_template_id", "bay_create_timeout": "create_timeout"} {
-			if v, ok := fields[old]; ok {
-				delete(fields, old)
-				fields[name] = v
+			v, ok := fields[old]
+			if !ok {
+				continue
 			}
+			if _, both := fields[name]; both {
+				return badRequest("%s is the old name of %s: only one of them can be given.", old, name)
+			}
+			delete(fields, old)
+			fields[name] = v
 		}
 		if body, err = json.Marshal(fields); err != nil {
 			return fmt.Errorf("renaming the attributes of a bay: %w", err)
@@ -118,7 +123,9 @@ func renamed(v any) any {
 				x[key] = strings.NewReplacer("/clustertemplates", "/baymodels", "/clusters", "/bays").Replace(text)
 				continue
 			}
-			x[key] = renamed(value)
+			if list, ok := value.([]any); ok { // objects inside are the user's own: labels may have any name
+				x[key] = renamed(list)
+			}
 		}
 	}
 	return v

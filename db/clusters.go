@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"errors"
+	"reflect"
 
 	"github.com/uptrace/bun"
 )
@@ -16,10 +17,16 @@ type ClusterView struct {
 	TemplateLabels                 Strings
 }
 
-// Clusters lists a project's, or all with "".
+// clusterRow is a cluster with the labels of its template.
+type clusterRow struct {
+	Cluster        `bun:",extend"`
+	TemplateLabels Strings `bun:"template_labels,scanonly"`
+}
+
+// Clusters lists a project's, or all with "", in two queries.
 func (s *Store) Clusters(ctx context.Context, p Page, projectID string) ([]*ClusterView, error) {
-	var l []*Cluster
-	q := s.db.NewSelect().Model(&l)
+	var l []*clusterRow
+	q := s.db.NewSelect().Model(&l).ColumnExpr("c.*").ColumnExpr("t.labels AS template_labels").Join("LEFT JOIN cluster_template AS t ON t.uuid = c.cluster_template_id")
 	if projectID != "" {
 		q = q.Where("c.project_id = ?", projectID)
 	}
@@ -27,62 +34,62 @@ func (s *Store) Clusters(ctx context.Context, p Page, projectID string) ([]*Clus
 	if err != nil {
 		return nil, err
 	}
-	if err := q.Scan(ctx); err != nil {
-		return nil, wrap(err, "listing clusters")
+	if err := q.Scan(ctx); err != nil || len(l) == 0 {
+		return []*ClusterView{}, wrap(err, "listing clusters")
 	}
-	return s.views(ctx, l)
-}
-
-// Cluster finds one by UUID or name, in a project or anywhere with "".
-func (s *Store) Cluster(ctx context.Context, ident, projectID string) (*ClusterView, error) {
-	var l []*Cluster
-	q := byIdent(s.db.NewSelect().Model(&l), "c", ident, false)
-	if projectID != "" {
-		q = q.Where("c.project_id = ?", projectID)
-	}
-	err := q.Limit(2).Scan(ctx)
-	c, err := one(l, err, "cluster")
-	if err != nil {
-		return nil, err
-	}
-	v, err := s.views(ctx, []*Cluster{c})
-	if err != nil {
-		return nil, err
-	}
-	return v[0], nil
-}
-
-// views adds node groups and template labels, with one query each for all clusters.
-func (s *Store) views(ctx context.Context, l []*Cluster) ([]*ClusterView, error) {
-	out := make([]*ClusterView, 0, len(l))
-	if len(l) == 0 {
-		return out, nil
-	}
-	var uuids, templates []string
+	out, byUUID := make([]*ClusterView, 0, len(l)), map[string]*ClusterView{}
+	uuids := make([]string, 0, len(l))
 	for _, c := range l {
-		uuids, templates = append(uuids, c.UUID), append(templates, c.ClusterTemplateID)
+		v := newView(&c.Cluster, c.TemplateLabels)
+		out, byUUID[c.UUID], uuids = append(out, v), v, append(uuids, c.UUID)
 	}
 	var groups []*NodeGroup
 	if err := s.db.NewSelect().Model(&groups).Where("cluster_uuid IN (?)", bun.List(uuids)).Order("id").Scan(ctx); err != nil {
 		return nil, wrap(err, "listing node groups")
 	}
-	var rows []*ClusterTemplate
-	if err := s.db.NewSelect().Model(&rows).Column("uuid", "labels").Where("uuid IN (?)", bun.List(templates)).Scan(ctx); err != nil {
-		return nil, wrap(err, "reading labels of templates")
-	}
-	labels := map[string]Strings{}
-	for _, t := range rows {
-		labels[t.UUID] = t.Labels
-	}
-	byUUID := map[string]*ClusterView{}
-	for _, c := range l {
-		v := &ClusterView{Cluster: *c, NodeAddresses: []string{}, MasterAddresses: []string{}, TemplateLabels: labels[c.ClusterTemplateID]}
-		out, byUUID[c.UUID] = append(out, v), v
-	}
 	for _, g := range groups {
 		byUUID[g.ClusterUUID].add(g)
 	}
 	return out, nil
+}
+
+// groupRow is a node group with its cluster and the labels of the cluster's template.
+type groupRow struct {
+	NodeGroup      `bun:",extend"`
+	Of             Cluster `bun:"embed:of_"`
+	TemplateLabels Strings `bun:"template_labels,scanonly"`
+}
+
+// Cluster finds one by UUID or name, in a project or anywhere with "", in one query: every cluster has node groups, and
+// goes with them.
+func (s *Store) Cluster(ctx context.Context, ident, projectID string) (*ClusterView, error) {
+	var l []*groupRow
+	q := s.db.NewSelect().Model(&l).ColumnExpr("ng.*").ColumnExpr("t.labels AS template_labels")
+	for _, f := range s.db.Table(reflect.TypeFor[Cluster]()).Fields {
+		q = q.ColumnExpr("? AS ?", bun.Ident("c."+f.Name), bun.Ident("of_"+f.Name))
+	}
+	q = byIdent(q.Join("JOIN cluster AS c ON c.uuid = ng.cluster_uuid").Join("LEFT JOIN cluster_template AS t ON t.uuid = c.cluster_template_id"), "c", ident, false)
+	if projectID != "" {
+		q = q.Where("c.project_id = ?", projectID)
+	}
+	if err := q.Order("ng.id").Scan(ctx); err != nil {
+		return nil, wrap(err, "looking for a cluster")
+	}
+	if len(l) == 0 {
+		return nil, ErrNotFound
+	}
+	v := newView(&l[0].Of, l[0].TemplateLabels)
+	for _, g := range l {
+		if g.ClusterUUID != v.UUID {
+			return nil, ErrAmbiguous
+		}
+		v.add(&g.NodeGroup)
+	}
+	return v, nil
+}
+
+func newView(c *Cluster, templateLabels Strings) *ClusterView {
+	return &ClusterView{Cluster: *c, NodeAddresses: []string{}, MasterAddresses: []string{}, TemplateLabels: templateLabels}
 }
 
 func (v *ClusterView) add(g *NodeGroup) {

@@ -37,6 +37,9 @@ func build(cfg Config, overrides map[string]check) (s *ruleSet, warnings []strin
 			}
 			c = anyOf{c, old}
 		}
+		if old, ok := overrides[r.deprecatedName()]; ok && old != check(ruleRef(r.Name)) {
+			c = old
+		}
 		s.checks[r.Name], s.scopes[r.Name] = c, r.Scope
 	}
 	known := maps.Clone(s.checks)
@@ -90,6 +93,9 @@ func references(c check) (names []string) {
 // doubts are what an operator has probably not meant.
 func (s *ruleSet) doubts(known map[string]check) (warnings []string) {
 	used := map[string]bool{s.defaultRule: true}
+	for _, r := range Rules() {
+		used[r.deprecatedName()] = true
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.checks)) {
 		walk(s.checks[name], func(c check) {
 			switch c := c.(type) {

@@ -22,6 +22,18 @@ const (
 	adminOrUser  = "rule:context_is_admin or rule:is_user"
 )
 
+// deprecatedName is what a file of old may call a rule to override the default from before the reader and member roles.
+// The prefix belongs to the name: so it is in Magnum.
+func (r Rule) deprecatedName() string {
+	switch r.Deprecated {
+	case adminOrOwner:
+		return "rule:admin_or_owner"
+	case adminOrUser:
+		return "rule:admin_or_user"
+	}
+	return ""
+}
+
 // Rules are all rules of the service with their defaults, those that others refer to first.
 func Rules() []Rule {
 	all := baseRules()
@@ -35,8 +47,8 @@ func project() []string { return []string{"project"} }
 
 func ops(operations ...string) []string { return operations }
 
-// baseRules are what the others are made of. Some are alike: Magnum 22 told users of a cluster's own from people, and
-// operators' files may name any of them.
+// baseRules are what the others are made of. Some are alike, and some are never met by our own: Magnum 22 told users of a
+// cluster's own from people, and operators' files may name any of them.
 func baseRules() []Rule {
 	const (
 		projectMember  = "(rule:context_is_admin) or (rule:project_member)"
@@ -51,12 +63,17 @@ func baseRules() []Rule {
 		{Name: "admin_or_owner", Check: adminOrOwner, Help: "Administrators, and whoever acts in the project"},
 		{Name: "admin_or_user", Check: "is_admin:True or user_id:%(user_id)s", Help: "Administrators, and the user whose it is"},
 		{Name: "is_user", Check: "user_id:%(user_id)s", Help: "The user whose it is"},
+		{Name: "cluster_user", Check: "user_id:%(trustee_user_id)s", Help: "The user that Magnum 22 made for a cluster; here nobody is"},
+		{Name: "deny_cluster_user", Check: "not domain_id:%(trustee_domain_id)s", Help: "Who is not of the domain of such users; here everybody is"},
+		{Name: "user_or_cluster_user", Check: "(rule:is_user) or (rule:cluster_user)", Help: "As is_user"},
+		{Name: "admin_or_user_or_cluster_user", Check: "(rule:context_is_admin) or (rule:is_user) or (rule:cluster_user)", Help: "Administrators, and the user whose it is"},
 		{Name: "project_member", Check: "role:member and project_id:%(project_id)s", Help: "Members of the project"},
 		{Name: "project_reader", Check: "role:reader and project_id:%(project_id)s", Help: "Readers of the project"},
 		{Name: "admin_or_project_reader", Check: projectReader, Deprecated: adminOrOwner, Help: "Administrators, and readers of the project"},
 		{Name: "admin_or_project_member", Check: projectMember, Deprecated: adminOrOwner, Help: "Administrators, and members of the project"},
 		{Name: "admin_or_project_member_user", Check: memberHimself, Deprecated: adminOrUser, Help: "Administrators, and the user whose it is while a member of the project"},
 		{Name: "admin_or_project_reader_user", Check: readerHimself, Deprecated: adminOrUser, Help: "Administrators, and the user whose it is while a reader of the project"},
+		{Name: "admin_or_project_member_cluster_user", Check: "(rule:context_is_admin) or ((rule:project_member) and (rule:cluster_user))", Help: "Administrators, and a cluster_user who is a member of the project"},
 		{Name: "admin_or_project_member_user_or_cluster_user", Check: memberHimself, Deprecated: adminOrUser, Help: "As admin_or_project_member_user"},
 		{Name: "project_member_deny_cluster_user", Check: memberNotAdmin, Deprecated: adminOrOwner, Help: "As project_member"},
 		{Name: "admin_or_project_member_deny_cluster_user", Check: projectMember, Deprecated: adminOrOwner, Help: "As admin_or_project_member"},

@@ -241,7 +241,7 @@ func TestRulesHaveHelpAndOperations(t *testing.T) {
 			t.Errorf("%s: operations %q", r.Name, r.Operations)
 		}
 	}
-	if len(seen) != 66 {
+	if len(seen) != 71 {
 		t.Errorf("%d rules", len(seen))
 	}
 }

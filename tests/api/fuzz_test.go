@@ -14,6 +14,7 @@ import (
 type fuzzed struct {
 	method, path string
 	admin        bool
+	minor        int                            // newest microversion that has it; 0: the newest of all
 	honest       func(*testing.T, *world, sent) // what has to hold once the request was accepted
 	seeds        []string
 }
@@ -54,6 +55,12 @@ func fuzzedRequests() []fuzzed {
 		{method: "POST", path: "/v1/quotas", admin: true, honest: honestQuota, seeds: []string{`{"project_id":"{project}","resource":"Cluster","hard_limit":3}`, `{"project_id":"{project}"}`}},
 		{method: "PATCH", path: "/v1/quotas/{other}/Cluster", admin: true, honest: honestQuota, seeds: []string{
 			`{"hard_limit":"7"}`, `{"project_id":"{other}","resource":"Cluster","hard_limit":9}`, `{"project_id":"somebody else's","hard_limit":9}`}},
+		{method: "POST", path: "/v1/baymodels", minor: 10, honest: honestTemplate, seeds: []string{
+			`{"coe":"kubernetes","image_id":"ubuntu-24.04-kube-v1.37.2","labels":{"clusters":"1","create_timeout":"2","href":"/clusters"}}`}},
+		{method: "POST", path: "/v1/bays", minor: 10, honest: honestCluster, seeds: []string{
+			`{"baymodel_id":"{template}","name":"b","bay_create_timeout":5}`, `{"baymodel_id":"{template}","create_timeout":7,"bay_create_timeout":5,"labels":{"clusters":"x"}}`,
+			`{"cluster_template_id":"k8s","baymodel_id":"nope"}`}},
+		{method: "PATCH", path: "/v1/bays/{cluster}", minor: 10, honest: honestPatch, seeds: []string{`[{"op":"replace","path":"/node_count","value":"2"}]`}},
 		{method: "POST", path: "/v1/federations", seeds: []string{`{"name":"x","hostcluster_id":"y"}`}},
 	}
 }
@@ -86,10 +93,10 @@ func FuzzBody(f *testing.F) {
 	requests := fuzzedRequests()
 	for i, r := range requests {
 		for _, s := range r.seeds {
-			f.Add(uint8(i), uint8(14), []byte(w.fill(s)))
+			f.Add(uint8(i), uint8(13+r.minor)%14, []byte(w.fill(s)))
 		}
 	}
-	f.Add(uint8(2), uint8(9), []byte(w.fill(`{"cluster_template_id":"nope","node_count":0}`)))
+	f.Add(uint8(2), uint8(8), []byte(w.fill(`{"cluster_template_id":"nope","node_count":0}`)))
 	f.Fuzz(func(t *testing.T, which, minor uint8, body []byte) {
 		r := requests[int(which)%len(requests)]
 		version := "1." + strconv.Itoa(1+int(minor)%14)

@@ -24,7 +24,7 @@ sys.setrecursionlimit(300)
 def register(enforcer, rule):
     old = None
     if rule["deprecated"]:
-        old = policy.DeprecatedRule("old:" + rule["name"], rule["deprecated"], deprecated_reason="r", deprecated_since="s")
+        old = policy.DeprecatedRule(rule["deprecated_name"], rule["deprecated"], deprecated_reason="r", deprecated_since="s")
     enforcer.register_default(policy.RuleDefault(
         rule["name"], rule["check"], scope_types=rule["scope"] or None, deprecated_rule=old))
 
