@@ -123,7 +123,7 @@ func renamed(v any) any {
 				x[key] = strings.NewReplacer("/clustertemplates", "/baymodels", "/clusters", "/bays").Replace(text)
 				continue
 			}
-			if list, ok := value.([]any); ok { // objects inside are the user's own: labels may have any name
+			if list, ok := value.([]any); ok { // but not into labels: their names are the user's
 				x[key] = renamed(list)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 // CountQueries counts the queries of a store from now on.
 func CountQueries(s *Store) *atomic.Int64 {
 	n := new(atomic.Int64)
-	s.db.AddQueryHook(counter{n})
+	s.db = s.db.WithQueryHook(counter{n})
 	return n
 }
 

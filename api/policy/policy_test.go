@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -274,30 +273,6 @@ func TestSampleIsTheDefaults(t *testing.T) {
 	if err := WriteSample(pw); err == nil || !strings.Contains(err.Error(), "full") {
 		t.Errorf("writing to a full disk: %v", err)
 	}
-}
-
-// Whatever the text: no panic, and what is accepted can be evaluated.
-func checkAny(t interface{ Errorf(string, ...any) }, raw []byte) {
-	s, err := parseFile(raw)
-	if err != nil {
-		return
-	}
-	set := &ruleSet{checks: s, defaultRule: "default"}
-	if set.circle() != nil {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(s)) {
-		set.find(name).eval(&query{rules: set, creds: &Creds{Roles: []string{"a"}}, target: map[string]string{"a": "b"}})
-	}
-}
-
-func FuzzParse(f *testing.F) {
-	for _, c := range goldenCases() {
-		for _, content := range c.Files {
-			f.Add([]byte(content))
-		}
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) { checkAny(t, raw) })
 }
 
 func TestParserNeverPanics(t *testing.T) {

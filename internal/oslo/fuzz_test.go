@@ -41,7 +41,11 @@ func rewrite(f *file) string {
 	for _, k := range f.keys {
 		for _, a := range f.values[k] {
 			first, rest, more := strings.Cut(a.value, "\n")
-			fmt.Fprintf(&b, "[%s]\n%s = \"%s\"\n", k.group, k.name, first)
+			name := k.name
+			if strings.ContainsAny(name[:1], "[#;") { // understood as a name after white space only, of a kind that continues no value
+				name = "\f" + name
+			}
+			fmt.Fprintf(&b, "[%s]\n%s = \"%s\"\n", k.group, name, first)
 			for line := range strings.SplitSeq(rest, "\n") {
 				if more {
 					fmt.Fprintf(&b, "  %s\n", line)

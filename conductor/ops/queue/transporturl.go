@@ -25,6 +25,9 @@ type brokerHost struct {
 
 func (h brokerHost) address() string { return net.JoinHostPort(h.name, h.port) }
 
+// hostForm also takes names with underscores, which containers have, and those that DNS writes in another way.
+var hostForm = regexp.MustCompile(`^[\pL\pN._-]+$`)
+
 var schemeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
 
 // parseTransportURL reads a URL as oslo.messaging writes it:
@@ -144,8 +147,11 @@ func parseHost(text, port string) (brokerHost, error) {
 	} else {
 		name, given, _ = strings.Cut(text, ":")
 	}
-	if name == "" {
+	switch {
+	case name == "":
 		return h, errors.New("has no name")
+	case !strings.HasPrefix(text, "[") && !hostForm.MatchString(name):
+		return h, errors.New("its name has a character that no host name has")
 	}
 	h.name = name
 	if given == "" {
