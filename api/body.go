@@ -256,6 +256,10 @@ func (f *form) Strings(name string) db.Strings {
 			f.fail(name, "The value of %q should be text, a number or a boolean.", k)
 			return nil
 		}
+		if strings.ContainsRune(k+out[k], 0) {
+			f.fail(name, "%q or its value has a NUL character.", k)
+			return nil
+		}
 		if k == "" || len(k) > 255 || len(out[k]) > 4096 {
 			f.fail(name, "Keys have 1 to 255 characters and values at most 4096; %q has not.", shorten([]byte(k)))
 			return nil

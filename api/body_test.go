@@ -38,6 +38,7 @@ func TestReadCluster(t *testing.T) {
 		{"no nodes at 1.9", `{"cluster_template_id":"t","node_count":0}`, "zero", 9},
 		{"no nodes at 1.10", `{"cluster_template_id":"t","node_count":0}`, "", 10},
 		{"label with a list", `{"cluster_template_id":"t","labels":{"a":[]}}`, "labels", 14},
+		{"label with a NUL", `{"cluster_template_id":"t","labels":{"a":"b\u0000"}}`, "NUL", 14},
 		{"label null", `{"cluster_template_id":"t","labels":{"a":null}}`, "labels", 14},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -107,6 +108,31 @@ func TestNodeGroupsThatContradictThemselves(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+func TestTextIsKeptOrRefused(t *testing.T) {
+	for _, tc := range []struct {
+		name, body string
+		want       bool
+	}{
+		{"plain", `{"a":"ü😀"}`, true}, {"escapes", `"\\\"\n\u00fc\\ud800"`, true}, {"a pair of surrogates", `"\ud83d\ude00\uD83D\uDE00"`, true}, {"U+FFFD itself", `"\ufffd"`, true},
+		{"not UTF-8", "\"\xff\"", false}, {"the first half alone", `"\ud83d"`, false}, {"the second half alone", `"\ude00"`, false}, {"two first halves", `"\ud83d\ud83d"`, false},
+		{"the first half before another letter", `"\ud83d\u0041"`, false}, {"cut off", `"\ud8`, true}, {"a backslash at the end", `"\`, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := isText([]byte(tc.body)); got != tc.want {
+				t.Errorf("%q: %v", tc.body, got)
+			}
+		})
+	}
+}
+
+func TestIsIPv4List(t *testing.T) {
+	for list, want := range map[string]bool{"8.8.8.8": true, "8.8.8.8, 1.1.1.1": true, "8.8.8.8,": false, ",": false, "::1": false, "dns.example.org": false} {
+		if got := isIPv4List(list); got != want {
+			t.Errorf("%q: %v", list, got)
+		}
 	}
 }
 

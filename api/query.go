@@ -3,9 +3,11 @@ package api
 import (
 	"iter"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -13,6 +15,20 @@ import (
 )
 
 func mapKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
+
+// noNUL refuses addresses with a NUL character. Nothing has one in its name, and no database can be asked for it.
+func noNUL(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		u := c.Request().URL
+		switch {
+		case strings.ContainsRune(u.Path, 0):
+			return fail(http.StatusNotFound, "Nothing has a NUL character in its name.")
+		case strings.Contains(u.RawQuery, "%00"):
+			return badRequest("A query parameter has a NUL character.")
+		}
+		return next(c)
+	}
+}
 
 // onlyQuery refuses query parameters that the endpoint does not have.
 func onlyQuery(c echo.Context, known ...string) error {

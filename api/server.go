@@ -99,7 +99,7 @@ func (s *Server) Handler() http.Handler {
 	if cors := s.CORS.middleware(); cors != nil {
 		e.Use(cors)
 	}
-	e.Use(noOptions)
+	e.Use(noOptions, noNUL)
 	s.public(e)
 	auth := keystone.Middleware(s.Auth, s.AuthWith)
 	for _, r := range s.routes() {

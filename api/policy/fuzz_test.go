@@ -45,7 +45,7 @@ func writeRule(c check) any {
 	plain := true
 	walk(c, func(c check) {
 		text, isLeaf := writeLeaf(c)
-		plain = plain && (!isLeaf || slices.Equal(strings.Fields(text), []string{text}) && text == strings.Trim(text, "()"))
+		plain = plain && (!isLeaf || slices.Equal(strings.Fields(text), []string{text}) && !strings.HasPrefix(text, "(") && !strings.HasSuffix(text, ")"))
 	})
 	if plain {
 		return writeText(c)

@@ -178,7 +178,7 @@ func FuzzQuery(f *testing.F) {
 		f.Add(uint8(i), "a/../b", "marker="+w.cluster[len("/v1/clusters/"):]+"&limit=2")
 		f.Add(uint8(i), "%2e\x00", "limit=-1&sort_key=id;drop&sort_dir=up")
 	}
-	for _, q := range []string{"all_tenants=true&marker=99999999999999999999", "project_id=x&type=cluster", "role=worker&limit=9223372036854775808", "level=info&operation=x", "active=maybe", "limit=1&limit=2", "%zz", "sort_key=created_at"} {
+	for _, q := range []string{"project_id=%00", "role=%00", "operation=%00", "all_tenants=true&marker=99999999999999999999", "project_id=x&type=cluster", "role=worker&limit=9223372036854775808", "level=info&operation=x", "active=maybe", "limit=1&limit=2", "%zz", "sort_key=created_at"} {
 		f.Add(uint8(8), "x", q)
 		f.Add(uint8(10), "x", q)
 		f.Add(uint8(4), "x", q)

@@ -52,6 +52,8 @@ func TestParseTransportURLErrors(t *testing.T) {
 		{"no scheme", "u:s3cret@h1", "form rabbit://"},
 		{"another transport of kombu", "kombu+memory://u:s3cret@h1", `"kombu+memory" is not supported`},
 		{"another driver", "kafka://u:s3cret@h1", `"kafka" is not one of`},
+		{"the scheme's :// only after the password", "u:s3cret@h1/?x=http://y", "form rabbit://"},
+		{"a bracket in the name", "rabbit://u:s3cret@h]1", "no host name has"},
 		{"no host", "rabbit:///v", "names no host"},
 		{"a host without a name", "rabbit://u:s3cret@:5672/", "host 1 of 1: has no name"},
 		{"a raw # in the password", "rabbit://u:s3#cret@h1/", "%23"},
