@@ -8,7 +8,7 @@ readonly PACKAGES=(
 )
 
 # What the suites of clients need beside those: `services install --clients`, `services run --clients`.
-readonly CLIENT_PACKAGES=(tempest magnum-tempest-plugin python3-stestr)
+readonly CLIENT_PACKAGES=(tempest magnum-tempest-plugin python3-stestr python3-openstacksdk)
 
 # with_clients adds them.
 with_clients() { WANTED+=("${CLIENT_PACKAGES[@]}"); }
