@@ -50,7 +50,9 @@ const Binary = "magnum-conductor"
 
 // Run works until ctx ends, then finishes the slices under way and gives their leases back.
 func (c *Conductor) Run(ctx context.Context) error {
-	if err := c.Store.Heartbeat(ctx, c.Host, Binary); err != nil {
+	if err := c.Store.Heartbeat(ctx, c.Host, Binary); ctx.Err() != nil {
+		return nil // stopped while it started: nothing was begun
+	} else if err != nil {
 		return fmt.Errorf("registering this conductor: %w", err)
 	}
 	var loops sync.WaitGroup
