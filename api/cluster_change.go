@@ -156,7 +156,7 @@ func union(a, b map[string]any) map[string]any {
 }
 
 func (s *Server) applyClusterChange(c echo.Context, uuid string, ch clusterChange) error {
-	rings, err := s.change(c, uuid, func(sn *db.Snapshot) ([]*db.Operation, error) {
+	_, err := s.change(c, uuid, func(sn *db.Snapshot) ([]*db.Operation, error) {
 		if ch.health != nil {
 			sn.Cluster.HealthStatus = ch.health
 		}
@@ -174,9 +174,6 @@ func (s *Server) applyClusterChange(c echo.Context, uuid string, ch clusterChang
 	})
 	if err != nil {
 		return err
-	}
-	for _, id := range rings {
-		s.ring(c.Request().Context(), id)
 	}
 	return accepted(c, uuid)
 }
@@ -213,7 +210,7 @@ func (s *Server) resizeCluster(c echo.Context) error {
 	if target == nil {
 		return badRequest("The cluster has no default worker group: name a nodegroup.")
 	}
-	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
+	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
 		i := slices.IndexFunc(sn.NodeGroups, func(g *db.NodeGroup) bool { return g.UUID == target.UUID })
 		if i < 0 {
 			return nil, notFound("Nodegroup", target.Name)
@@ -222,9 +219,6 @@ func (s *Server) resizeCluster(c echo.Context) error {
 	})
 	if err != nil {
 		return err
-	}
-	for _, id := range rings {
-		s.ring(c.Request().Context(), id)
 	}
 	return accepted(c, v.UUID)
 }

@@ -199,12 +199,9 @@ func (s *Server) deleteCluster(c echo.Context) error {
 	if err := s.allowTarget(c, "cluster:delete", "cluster:delete_all_projects", v.ProjectID, v.UserID); err != nil {
 		return err
 	}
-	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestDelete(c, sn) })
+	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestDelete(c, sn) })
 	if err != nil {
 		return err
-	}
-	for _, id := range rings {
-		s.ring(c.Request().Context(), id)
 	}
 	return c.NoContent(http.StatusNoContent)
 }
@@ -235,7 +232,8 @@ func (s *Server) requestDelete(c echo.Context, sn *db.Snapshot) ([]*db.Operation
 	return append(ring, op), nil
 }
 
-// change decides on a cluster's rows within their transaction and tells which operations to ring for.
+// change decides on a cluster's rows within their transaction, then rings for the operations that it gives and tells their
+// UUIDs. Dying between the two costs nothing: the sweeper rings for what is due.
 func (s *Server) change(c echo.Context, uuid string, decide func(*db.Snapshot) ([]*db.Operation, error)) ([]string, error) {
 	var ids []string
 	err := s.Store.ChangeCluster(c.Request().Context(), uuid, func(sn *db.Snapshot) error {
@@ -246,10 +244,16 @@ func (s *Server) change(c echo.Context, uuid string, decide func(*db.Snapshot) (
 		}
 		return err
 	})
-	if errors.Is(err, db.ErrNotFound) {
+	switch {
+	case errors.Is(err, db.ErrNotFound):
 		return nil, notFound("Cluster", uuid)
+	case err != nil:
+		return nil, err
 	}
-	return ids, err
+	for _, id := range ids {
+		s.ring(c.Request().Context(), id)
+	}
+	return ids, nil
 }
 
 // randomName is the name of what nobody named: a Greek letter and a number, as Magnum has it.

@@ -42,7 +42,7 @@ func (s *Server) updateNodeGroup(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
+	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
 		i := slices.IndexFunc(sn.NodeGroups, func(x *db.NodeGroup) bool { return x.UUID == g.UUID })
 		if i < 0 {
 			return nil, notFound("Nodegroup", g.Name)
@@ -51,9 +51,6 @@ func (s *Server) updateNodeGroup(c echo.Context) error {
 	})
 	if err != nil {
 		return err
-	}
-	for _, id := range rings {
-		s.ring(c.Request().Context(), id)
 	}
 	if g, err = s.nodeGroup(c, v.UUID, g.UUID); err != nil {
 		return err

@@ -98,12 +98,9 @@ func (s *Server) createNodeGroup(c echo.Context) error {
 	if err := s.resolveNodeGroup(c, v, g, merge); err != nil {
 		return err
 	}
-	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestNodeGroup(c, sn, g) })
+	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestNodeGroup(c, sn, g) })
 	if err != nil {
 		return err
-	}
-	for _, id := range rings {
-		s.ring(c.Request().Context(), id)
 	}
 	if stored, err := s.Store.NodeGroup(c.Request().Context(), v.UUID, g.UUID); err == nil {
 		g = stored
@@ -289,12 +286,9 @@ func (s *Server) deleteNodeGroup(c echo.Context) error {
 	if g.IsDefault {
 		return badRequest("Deleting a default nodegroup is not supported.")
 	}
-	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestGroupDelete(c, sn, g.UUID) })
+	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestGroupDelete(c, sn, g.UUID) })
 	if err != nil {
 		return err
-	}
-	for _, id := range rings {
-		s.ring(c.Request().Context(), id)
 	}
 	return c.NoContent(http.StatusNoContent)
 }

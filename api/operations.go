@@ -157,7 +157,7 @@ func (s *Server) cancelOperation(c echo.Context) error {
 	if ops.Kind(o.Kind) == ops.ClusterDelete {
 		return badRequest("Operation %s cannot be cancelled: a delete goes on to its end.", o.UUID)
 	}
-	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
+	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
 		i := slices.IndexFunc(sn.Operations, func(x *db.Operation) bool { return x.UUID == o.UUID })
 		if i < 0 {
 			return nil, badRequest("Operation %s cannot be cancelled: it has ended.", o.UUID)
@@ -168,9 +168,6 @@ func (s *Server) cancelOperation(c echo.Context) error {
 	})
 	if err != nil {
 		return err
-	}
-	for _, id := range rings {
-		s.ring(c.Request().Context(), id)
 	}
 	return accepted(c, o.UUID)
 }
@@ -197,9 +194,6 @@ func (s *Server) retryOperation(c echo.Context) error {
 	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestRetry(c, sn, old) })
 	if err != nil {
 		return err
-	}
-	for _, id := range rings {
-		s.ring(c.Request().Context(), id)
 	}
 	return accepted(c, rings[len(rings)-1])
 }

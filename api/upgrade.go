@@ -49,12 +49,9 @@ func (s *Server) upgradeCluster(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestUpgrade(c, sn, target, params) })
+	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestUpgrade(c, sn, target, params) })
 	if err != nil {
 		return err
-	}
-	for _, id := range rings {
-		s.ring(c.Request().Context(), id)
 	}
 	return accepted(c, v.UUID)
 }
