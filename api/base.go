@@ -7,10 +7,14 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
+// mountKey is where a request keeps the prefix that it came with.
+const mountKey = "mount"
+
 // base is the application's URL as the client sees it, without a trailing slash: links are made of it.
 func (s *Server) base(c echo.Context) string {
 	r := c.Request()
-	scheme, host, prefix := "http", r.Host, ""
+	scheme, host := "http", r.Host
+	prefix, _ := c.Get(mountKey).(string)
 	if r.TLS != nil {
 		scheme = "https"
 	}
@@ -22,7 +26,9 @@ func (s *Server) base(c echo.Context) string {
 		if name != "" {
 			host = name
 		}
-		prefix = first(r.Header.Get("X-Forwarded-Prefix"))
+		if told := first(r.Header.Get("X-Forwarded-Prefix")); told != "" {
+			prefix = told
+		}
 	}
 	return scheme + "://" + host + strings.TrimSuffix(prefix, "/")
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/jeroboam-cloud/jeroboam/api/openapi"
 )
 
 // route is one line of the route table.
@@ -83,12 +85,16 @@ func (s *Server) currentRoutes() []route {
 	}
 }
 
+// documentPath is where the API describes itself.
+const documentPath = "/openapi.yaml"
+
 // public are the paths that need no token.
 func (s *Server) public(e *echo.Echo) {
 	e.GET("/", s.root)
 	e.GET("/v1", s.versionOne, versions)
 	e.GET("/healthcheck", s.health)
 	e.HEAD("/healthcheck", s.health)
+	e.GET(documentPath, func(c echo.Context) error { return c.Blob(http.StatusOK, openapi.MIME, openapi.Document()) })
 	if s.Metrics != nil {
 		e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{})))
 	}

@@ -35,6 +35,7 @@ type Config struct {
 	SSLCertFile  string `opt:"ssl_cert_file" help:"Certificate for HTTPS"`
 	SSLKeyFile   string `opt:"ssl_key_file" help:"Key of the certificate"`
 	HealthFile   string `opt:"healthcheck_disable_file" default:"/etc/jeroboam/healthcheck_disable" help:"While this file exists /healthcheck answers 503, so that load balancers send no more requests"`
+	PathPrefix   string `opt:"path_prefix" help:"Path under which a proxy passes requests on without taking it away, such as /container-infra"`
 	ProxyHeaders bool   // believe the X-Forwarded headers of the proxy in front; [oslo_middleware] has the option
 }
 
@@ -108,16 +109,21 @@ func (s *Server) Handler() http.Handler {
 	return e
 }
 
-// normalise gives every path one form: no trailing slash, and /v1 in front where a client left it out.
+// normalise gives every path one form: no prefix of a proxy, no trailing slash, and /v1 in front where a client left it out.
 func (s *Server) normalise(next echo.HandlerFunc) echo.HandlerFunc {
+	mount := strings.Trim(s.cfg.PathPrefix, "/")
 	return func(c echo.Context) error {
 		u := c.Request().URL
 		p := strings.TrimSuffix(u.Path, "/")
+		if rest, ok := strings.CutPrefix(p, "/"+mount); ok && mount != "" && (rest == "" || rest[0] == '/') {
+			c.Set(mountKey, "/"+mount)
+			p = rest
+		}
 		first, _, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
 		switch {
 		case p == "":
 			p = "/"
-		case first != "v1" && first != "healthcheck" && first != "metrics" && !versionPrefix.MatchString(first):
+		case first != "v1" && first != "healthcheck" && first != "metrics" && p != documentPath && !versionPrefix.MatchString(first):
 			p = "/v1" + p
 		}
 		u.Path, u.RawPath = p, ""

@@ -39,6 +39,9 @@ type bed struct {
 	one, other, admin *client // members of two projects, and an admin in a third
 }
 
+// mount is under which a proxy may pass requests on as they are.
+const mount = "/container-infra"
+
 // newBed starts the service. Its clouds, tokens and users are the simulator's.
 func newBed(t testing.TB) *bed {
 	t.Helper()
@@ -69,7 +72,7 @@ func newBed(t testing.TB) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.server = api.New(api.Config{MaxLimit: 1000, ProxyHeaders: true}, api.Deps{Store: b.Store, Queue: b.queue, Policy: rules, Auth: validator, AuthWith: auth.Options(),
+	b.server = api.New(api.Config{MaxLimit: 1000, PathPrefix: mount, ProxyHeaders: true}, api.Deps{Store: b.Store, Queue: b.queue, Policy: rules, Auth: validator, AuthWith: auth.Options(),
 		Clouds: clouds, Secrets: secrets, X509: pki.Options{AllowedExtensions: []string{"keyUsage", "extendedKeyUsage", "subjectAltName", "basicConstraints", "subjectKeyIdentifier"},
 			AllowedKeyUsage: []string{"Digital Signature", "Key Encipherment", "Non Repudiation"}, TermOfValidity: 24 * time.Hour},
 		Defaults: api.Defaults{NetworkDriver: "flannel", NetworkDrivers: []string{"all"}, MaxClusters: 20, AffinityPolicy: "soft-anti-affinity", ServiceDownTime: 3 * time.Minute,

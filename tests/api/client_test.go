@@ -13,6 +13,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+	"github.com/jeroboam-cloud/jeroboam/tests/openapi"
 )
 
 const patience = 60 * time.Second
@@ -64,19 +65,18 @@ type answer struct {
 // do sends one request. A body that is text goes as it is, anything else as JSON. Headers come in pairs.
 func (c *client) do(method, path string, body any, headers ...string) answer {
 	c.t.Helper()
-	var in io.Reader
+	var in []byte
 	switch b := body.(type) {
 	case nil:
 	case string:
-		in = strings.NewReader(b)
+		in = []byte(b)
 	default:
-		raw, err := json.Marshal(b)
-		if err != nil {
+		var err error
+		if in, err = json.Marshal(b); err != nil {
 			c.t.Fatal(err)
 		}
-		in = bytes.NewReader(raw)
 	}
-	q, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, in)
+	q, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, bytes.NewReader(in))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -101,7 +101,19 @@ func (c *client) do(method, path string, body any, headers ...string) answer {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	openapi.Check(c.t, openapi.Exchange{Method: method, URL: c.url + unmounted(path), Header: q.Header, Body: in, Status: r.StatusCode, AnswerHeader: r.Header, Answer: raw})
 	return answer{c.t, r.StatusCode, r.Header, raw}
+}
+
+// unmounted is a path without the prefix of the proxy.
+func unmounted(path string) string {
+	if path == mount {
+		return "/"
+	}
+	if rest, ok := strings.CutPrefix(path, mount+"/"); ok {
+		return "/" + rest
+	}
+	return path
 }
 
 // want is do for an answer with this status.

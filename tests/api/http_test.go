@@ -1,12 +1,15 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/jeroboam-cloud/jeroboam/api/openapi"
 )
 
 // TestPathsAndMethods: one form for every path that clients send, and the framework's answers to those that are none.
@@ -56,25 +59,40 @@ func TestLinksBehindAProxy(t *testing.T) {
 	id := b.one.template(nil)
 	host := strings.TrimPrefix(b.url, "http://")
 	for _, tc := range []struct {
-		name    string
-		headers []string
-		base    string
+		name, path string
+		headers    []string
+		base       string
 	}{
-		{"no proxy", nil, b.url},
-		{"another scheme", []string{"X-Forwarded-Proto", "https"}, "https://" + host},
-		{"all of it", []string{"X-Forwarded-Proto", "https", "X-Forwarded-Host", "cloud.example.org", "X-Forwarded-Prefix", "/container-infra/"}, "https://cloud.example.org/container-infra"},
-		{"the standard header", []string{"Forwarded", `for=192.0.2.1;proto=https;host="cloud.example.org:9511", for=10.0.0.1`, "X-Forwarded-Host", "other"}, "https://cloud.example.org:9511"},
-		{"proxies in a row", []string{"X-Forwarded-Host", "outer.example.org, inner"}, "http://outer.example.org"},
+		{"no proxy", "", nil, b.url},
+		{"a path that was not taken away", mount, nil, b.url + mount},
+		{"and told", mount, []string{"X-Forwarded-Prefix", "/outer" + mount}, b.url + "/outer" + mount},
+		{"another scheme", "", []string{"X-Forwarded-Proto", "https"}, "https://" + host},
+		{"all of it", "", []string{"X-Forwarded-Proto", "https", "X-Forwarded-Host", "cloud.example.org", "X-Forwarded-Prefix", "/container-infra/"}, "https://cloud.example.org/container-infra"},
+		{"the standard header", "", []string{"Forwarded", `for=192.0.2.1;proto=https;host="cloud.example.org:9511", for=10.0.0.1`, "X-Forwarded-Host", "other"}, "https://cloud.example.org:9511"},
+		{"proxies in a row", "", []string{"X-Forwarded-Host", "outer.example.org, inner"}, "http://outer.example.org"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			want := fmt.Sprint([]object{{"href": tc.base + "/v1/clustertemplates/" + id, "rel": "self"}, {"href": tc.base + "/clustertemplates/" + id, "rel": "bookmark"}})
-			if got := fmt.Sprint(b.one.want(200, "GET", "/v1/clustertemplates/"+id, nil, tc.headers...).list("links")); got != want {
+			if got := fmt.Sprint(b.one.want(200, "GET", tc.path+"/v1/clustertemplates/"+id, nil, tc.headers...).list("links")); got != want {
 				t.Errorf("%s, expected %s", got, want)
 			}
-			if next := b.one.want(200, "GET", "/v1/clustertemplates?limit=1", nil, tc.headers...).text("next"); !strings.HasPrefix(next, tc.base+"/v1/clustertemplates?") {
+			if next := b.one.want(200, "GET", tc.path+"/v1/clustertemplates?limit=1", nil, tc.headers...).text("next"); !strings.HasPrefix(next, tc.base+"/v1/clustertemplates?") {
 				t.Errorf("next: %s", next)
 			}
 		})
+	}
+}
+
+// TestMount: only the whole word of the prefix is one.
+func TestMount(t *testing.T) {
+	b := newBed(t)
+	for path, status := range map[string]int{"": 200, "/": 200, "/v1": 200, "/healthcheck": 200, "/clusters/": 200, "s/v1": 404, "/v2": 404, mount: 404} {
+		b.one.want(status, "GET", mount+path, nil)
+	}
+	nobody := *b.one
+	nobody.token = ""
+	if a := nobody.want(200, "GET", mount+"/openapi.yaml", nil); !bytes.Equal(a.body, openapi.Document()) || a.header.Get("Content-Type") != openapi.MIME {
+		t.Errorf("the document is another one: %s", a.header)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+	"github.com/jeroboam-cloud/jeroboam/tests/openapi"
 )
 
 // pollInterval of the API: a client would not ask more often, and the log stays readable.
@@ -111,6 +112,9 @@ func (s *Stack) try(t testing.TB, method, address string, body any, header ...st
 	}
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
+	if err == nil && strings.HasPrefix(address, s.URL) {
+		openapi.Check(t, openapi.Exchange{Method: method, URL: address, Header: r.Header, Body: raw, Status: response.StatusCode, AnswerHeader: response.Header, Answer: content})
+	}
 	return Answer{response.StatusCode, response.Header, content}, err
 }
 
