@@ -10,7 +10,7 @@ GOLANGCI_VERSION := 2.15.0
 TEST_TIMEOUT ?= 20m
 FUZZTIME ?= 10m
 
-.PHONY: help build demo test test-clients test-quick fuzz check-generated lint generate clean
+.PHONY: help build demo test test-clients test-quick bench fuzz check-generated lint generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,14 @@ test-clients-all:
 
 test-quick: ## run the tests that need no services: SQLite, memory, the simulator
 	@go test -json -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v /tests/clients/) | go run ./internal/testenv/summary
+
+bench: ## run the benchmarks, those of the running service among real servers; each beside something to compare it with
+	devstack/debian/services run $(MAKE) bench-all
+
+# what `make bench` runs among the services; not for use on its own
+.PHONY: bench-all
+bench-all:
+	go test ./... -run '^$$' -bench . -p 1 -timeout $(TEST_TIMEOUT)
 
 fuzz: ## run every fuzz target for FUZZTIME (10m) each, in turn; what is found is kept in testdata/fuzz
 	@failed=; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \

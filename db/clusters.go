@@ -13,7 +13,7 @@ type ClusterView struct {
 	Cluster
 	NodeCount, MasterCount         int
 	NodeAddresses, MasterAddresses []string
-	NodeGroups                     []*NodeGroup
+	NodeGroups                     []*NodeGroup // not in lists
 	TemplateLabels                 Strings
 }
 
@@ -43,12 +43,12 @@ func (s *Store) Clusters(ctx context.Context, p Page, projectID string) ([]*Clus
 		v := newView(&c.Cluster, c.TemplateLabels)
 		out, byUUID[c.UUID], uuids = append(out, v), v, append(uuids, c.UUID)
 	}
-	var groups []*NodeGroup
-	if err := s.db.NewSelect().Model(&groups).Where("cluster_uuid IN (?)", bun.List(uuids)).Order("id").Scan(ctx); err != nil {
+	var shares []*groupShare
+	if err := s.db.NewSelect().Model(&shares).Where("cluster_uuid IN (?)", bun.List(uuids)).Order("id").Scan(ctx); err != nil {
 		return nil, wrap(err, "listing node groups")
 	}
-	for _, g := range groups {
-		byUUID[g.ClusterUUID].add(g)
+	for _, g := range shares {
+		byUUID[g.ClusterUUID].count(g.Role, g.NodeCount, g.NodeAddresses)
 	}
 	return out, nil
 }
@@ -94,13 +94,27 @@ func newView(c *Cluster, templateLabels Strings) *ClusterView {
 
 func (v *ClusterView) add(g *NodeGroup) {
 	v.NodeGroups = append(v.NodeGroups, g)
-	if g.Role == RoleMaster {
-		v.MasterCount += g.NodeCount
-		v.MasterAddresses = append(v.MasterAddresses, g.NodeAddresses...)
+	v.count(g.Role, g.NodeCount, g.NodeAddresses)
+}
+
+// groupShare is what a list of clusters needs of a node group.
+type groupShare struct {
+	bun.BaseModel `bun:"table:nodegroup,alias:ng"`
+
+	ClusterUUID   string `bun:"cluster_uuid"`
+	Role          string `bun:"role"`
+	NodeCount     int    `bun:"node_count"`
+	NodeAddresses List   `bun:"node_addresses,type:text"`
+}
+
+func (v *ClusterView) count(role string, nodes int, addresses []string) {
+	if role == RoleMaster {
+		v.MasterCount += nodes
+		v.MasterAddresses = append(v.MasterAddresses, addresses...)
 		return
 	}
-	v.NodeCount += g.NodeCount
-	v.NodeAddresses = append(v.NodeAddresses, g.NodeAddresses...)
+	v.NodeCount += nodes
+	v.NodeAddresses = append(v.NodeAddresses, addresses...)
 }
 
 // QuotaResource is Magnum's word for clusters in quotas.

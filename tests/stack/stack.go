@@ -31,7 +31,7 @@ type Options struct {
 	Broker *testenv.Broker
 	// Speed of the simulated cloud: how many times faster than a real one.
 	Speed float64
-	// Conductors to start; 0 is two.
+	// Conductors to start; 0 is two, less is none.
 	Conductors int
 	// Quotas of a project in the simulated cloud, «name=limit», instead of its defaults.
 	Quotas []string
