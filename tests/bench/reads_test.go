@@ -2,9 +2,11 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/jeroboam-cloud/jeroboam/api/wire"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/tests/rig"
@@ -25,49 +28,76 @@ const (
 	rate        = 200  // requests in a second, of all connections together, where the load is an ordinary one
 )
 
-// BenchmarkReads asks the API over 16 connections, as fast as it answers, and beside it the database for the same rows
-// with as many. x-database is how many times the median of the one is that of the other.
+// BenchmarkReads asks the API over 16 connections, and beside it a bare handler, which runs the same SQL, encodes the same
+// JSON and does nothing else. x-bare is how many times the median of the one is that of the other.
 func BenchmarkReads(b *testing.B) {
 	s := stack.Start(b, stack.Options{Speed: 1, Conductors: -1})
 	store := rig.Open(b, s.Database)
 	one := seed(b, store, s.One.ProjectID, few)
 	seed(b, store, s.Two.ProjectID, many)
-
-	query := func(project string, n int) func() error {
-		return func() error {
-			l, err := store.Clusters(context.Background(), db.Page{Limit: many}, project)
-			if err == nil && len(l) != n {
-				err = fmt.Errorf("%d rows", len(l))
-			}
-			return err
-		}
-	}
-	find := func() error { _, err := store.Cluster(context.Background(), one, s.One.ProjectID); return err }
-	ask := func(x *stack.Tenant, path string) func() error { return reader(s, x, path) }
 	for _, tc := range []struct {
-		name  string
-		rows  func() error
-		ask   func() error
-		pause time.Duration
+		name        string
+		who         *stack.Tenant
+		path        string
+		bare        func(context.Context) (any, error)
+		connections int
+		pause       time.Duration // of each connection after each request
 	}{
-		{name: "list-20", rows: query(s.One.ProjectID, few), ask: ask(s.One, "/v1/clusters")},
-		{name: "list-20-in-detail", rows: query(s.One.ProjectID, few), ask: ask(s.One, "/v1/clusters/detail")},
-		{name: "list-1000", rows: query(s.Two.ProjectID, many), ask: ask(s.Two, "/v1/clusters")},
-		{name: "show", rows: find, ask: ask(s.One, "/v1/clusters/"+one)},
-		{name: "list-20-at-200-per-second", rows: query(s.One.ProjectID, few), ask: ask(s.One, "/v1/clusters"), pause: connections * time.Second / rate},
+		{name: "list-20", who: s.One, path: "/v1/clusters", bare: list(store, s.One, wire.NewClusterSummary), connections: connections},
+		{name: "list-20-in-detail", who: s.One, path: "/v1/clusters/detail", bare: list(store, s.One, detailed), connections: connections},
+		{name: "list-20-at-200-per-second", who: s.One, path: "/v1/clusters", bare: list(store, s.One, wire.NewClusterSummary), connections: connections, pause: connections * time.Second / rate},
+		{name: "list-1000", who: s.Two, path: "/v1/clusters", bare: list(store, s.Two, wire.NewClusterSummary), connections: 1},
+		{name: "show", who: s.One, path: "/v1/clusters/" + one, bare: func(ctx context.Context) (any, error) {
+			v, err := store.Cluster(ctx, one, s.One.ProjectID)
+			return detailed(v, s.URL, minor), err
+		}, connections: connections},
 	} {
 		var base time.Duration
-		b.Run(tc.name+"/database", func(b *testing.B) { base = load(b, tc.pause, tc.rows) })
+		b.Run(tc.name+"/bare", func(b *testing.B) {
+			h := httptest.NewServer(handler(tc.bare))
+			defer h.Close()
+			base = load(b, tc.connections, tc.pause, reader(h.URL, ""))
+		})
 		b.Run(tc.name+"/api", func(b *testing.B) {
-			if median := load(b, tc.pause, tc.ask); base > 0 {
-				b.ReportMetric(float64(median)/float64(base), "x-database")
+			if median := load(b, tc.connections, tc.pause, reader(s.URL+tc.path, tc.who.Token())); base > 0 {
+				b.ReportMetric(float64(median)/float64(base), "x-bare")
 			}
 		})
 	}
 }
 
-// load runs something over all connections, each pausing after it, and gives the median of the time that it took.
-func load(b *testing.B, pause time.Duration, once func() error) time.Duration {
+const minor = 14
+
+func detailed(v *db.ClusterView, base string, minor int) wire.Cluster {
+	return wire.NewCluster(v, base, minor, false)
+}
+
+// list is what a list of clusters cannot do without.
+func list[T any](store *db.Store, x *stack.Tenant, view func(*db.ClusterView, string, int) T) func(context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
+		l, err := store.Clusters(ctx, db.Page{Limit: many, SortKey: "id", SortDir: "asc"}, x.ProjectID)
+		out := make([]T, 0, len(l))
+		for _, v := range l {
+			out = append(out, view(v, "http://127.0.0.1:9511", minor))
+		}
+		return map[string]any{"clusters": out}, err
+	}
+}
+
+func handler(do func(context.Context) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		doc, err := do(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(doc)
+	})
+}
+
+// load runs something over several connections, each pausing after it, and gives the median of the time that it took.
+func load(b *testing.B, connections int, pause time.Duration, once func() error) time.Duration {
 	b.Helper()
 	if err := once(); err != nil { // the token is validated here, and kept
 		b.Fatal(err)
@@ -79,7 +109,7 @@ func load(b *testing.B, pause time.Duration, once func() error) time.Duration {
 	for c := range connections {
 		wg.Go(func() {
 			var own []time.Duration
-			due := time.Now().Add(pause * time.Duration(c) / connections) // not all of them at once
+			due := time.Now().Add(pause * time.Duration(c) / time.Duration(connections)) // not all of them at once
 			for range (b.N + c) / connections {
 				<-time.After(time.Until(due))
 				due = due.Add(pause)
@@ -107,12 +137,11 @@ func load(b *testing.B, pause time.Duration, once func() error) time.Duration {
 	return at(50)
 }
 
-// reader gets a path over connections that stay.
-func reader(s *stack.Stack, x *stack.Tenant, path string) func() error {
+// reader gets an address over connections that stay.
+func reader(address, token string) func() error {
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
-	token := x.Token()
 	return func() error {
-		r, err := http.NewRequest(http.MethodGet, s.URL+path, nil)
+		r, err := http.NewRequest(http.MethodGet, address, nil)
 		if err != nil {
 			return err
 		}
@@ -124,7 +153,7 @@ func reader(s *stack.Stack, x *stack.Tenant, path string) func() error {
 		}
 		defer func() { _ = a.Body.Close() }()
 		if _, err = io.Copy(io.Discard, a.Body); err == nil && a.StatusCode != http.StatusOK {
-			err = fmt.Errorf("%s: HTTP %d", path, a.StatusCode)
+			err = fmt.Errorf("%s: HTTP %d", address, a.StatusCode)
 		}
 		return err
 	}
