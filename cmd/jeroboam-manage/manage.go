@@ -30,20 +30,31 @@ type manage struct {
 // command is one of the things to do.
 type command struct {
 	name, help string
-	database   bool // reads the configuration and opens the database
+	configured bool // reads the configuration
+	database   bool // and opens the database
 	output     bool // has --output
-	do         func(ctx context.Context, w io.Writer, s *db.Store) error
+	registers  bool // has the options of a registration
+	do         func(ctx context.Context, j job) error
+}
+
+// job is what a command works with, as far as it asked for it.
+type job struct {
+	w      io.Writer
+	config *service.Config
+	store  *db.Store
+	registration
 }
 
 func commands() []command {
 	return []command{
-		{name: "db upgrade", help: "bring the tables to this version; may be started twice", database: true, do: upgrade},
-		{name: "db version", help: "print the version of the tables and what is to be run", database: true, do: dbVersion},
-		{name: "db check", help: "fail unless the tables are those of this version", database: true, do: check},
+		{name: "db upgrade", help: "bring the tables to this version; may be started twice", configured: true, database: true, do: upgrade},
+		{name: "db version", help: "print the version of the tables and what is to be run", configured: true, database: true, do: dbVersion},
+		{name: "db check", help: "fail unless the tables are those of this version", configured: true, database: true, do: check},
 		{name: "sample-config", help: "write a configuration file with every option at its default", output: true,
-			do: func(_ context.Context, w io.Writer, _ *db.Store) error { return service.WriteSample(w) }},
+			do: func(_ context.Context, j job) error { return service.WriteSample(j.w) }},
 		{name: "sample-policy", help: "write a policy file with every rule at its default", output: true,
-			do: func(_ context.Context, w io.Writer, _ *db.Store) error { return policy.WriteSample(w) }},
+			do: func(_ context.Context, j job) error { return policy.WriteSample(j.w) }},
+		{name: "register", help: "make in Keystone what the configuration names: service user, domain, rights, catalogue entry", configured: true, registers: true, do: register},
 		{name: "genkey", help: "print a key for [certificates] encryption_keys", do: genkey},
 	}
 }
@@ -111,7 +122,11 @@ func (m manage) call(ctx context.Context, c command, sources oslo.Sources, args 
 	flags := flag.NewFlagSet(name+" "+c.name, flag.ContinueOnError)
 	flags.SetOutput(m.stderr)
 	var output string
-	if c.database {
+	var r registration
+	if c.registers {
+		r.flags(flags)
+	}
+	if c.configured {
 		program.RegisterSources(flags, &sources)
 	}
 	if c.output {
@@ -130,29 +145,32 @@ func (m manage) call(ctx context.Context, c command, sources oslo.Sources, args 
 		fmt.Fprintf(m.stderr, "%s %s: unexpected argument %q\n", name, c.name, flags.Arg(0))
 		return 2
 	}
-	if err := m.do(ctx, c, sources, output); err != nil {
+	if err := m.do(ctx, c, sources, output, r); err != nil {
 		program.PrintErrors(m.stderr, name, err)
 		return 1
 	}
 	return 0
 }
 
-func (m manage) do(ctx context.Context, c command, sources oslo.Sources, output string) error {
+func (m manage) do(ctx context.Context, c command, sources oslo.Sources, output string, r registration) error {
 	if output != "" {
-		return toFile(output, func(w io.Writer) error { return c.do(ctx, w, nil) })
+		return toFile(output, func(w io.Writer) error { return c.do(ctx, job{w: w}) })
+	}
+	j := job{w: m.stdout, registration: r}
+	if !c.configured {
+		return c.do(ctx, j)
+	}
+	var err error
+	if j.config, _, err = service.LoadUnchecked(sources); err != nil { // warnings are the services' to give
+		return err
 	}
 	if !c.database {
-		return c.do(ctx, m.stdout, nil)
+		return c.do(ctx, j)
 	}
-	cfg, _, err := service.LoadUnchecked(sources) // warnings are the services' to give
-	if err != nil {
+	if j.store, err = db.Open(ctx, j.config.Database); err != nil {
 		return err
 	}
-	s, err := db.Open(ctx, cfg.Database)
-	if err != nil {
-		return err
-	}
-	return errors.Join(c.do(ctx, m.stdout, s), s.Close())
+	return errors.Join(c.do(ctx, j), j.store.Close())
 }
 
 func toFile(path string, write func(io.Writer) error) error {
@@ -163,45 +181,45 @@ func toFile(path string, write func(io.Writer) error) error {
 	return errors.Join(write(f), f.Close())
 }
 
-func upgrade(ctx context.Context, w io.Writer, s *db.Store) error {
-	applied, err := s.Upgrade(ctx)
+func upgrade(ctx context.Context, j job) error {
+	applied, err := j.store.Upgrade(ctx)
 	for _, x := range applied {
-		fmt.Fprintln(w, "applied", x)
+		fmt.Fprintln(j.w, "applied", x)
 	}
 	if err == nil && len(applied) == 0 {
-		fmt.Fprintln(w, "nothing to do: the database is up to date")
+		fmt.Fprintln(j.w, "nothing to do: the database is up to date")
 	}
 	return err
 }
 
-func dbVersion(ctx context.Context, w io.Writer, s *db.Store) error {
-	current, latest, pending, err := s.Version(ctx)
+func dbVersion(ctx context.Context, j job) error {
+	current, latest, pending, err := j.store.Version(ctx)
 	if err != nil {
 		return err
 	}
 	if current == "" {
 		current = "none"
 	}
-	fmt.Fprintf(w, "current %s\nlatest  %s\n", current, latest)
+	fmt.Fprintf(j.w, "current %s\nlatest  %s\n", current, latest)
 	for _, x := range pending {
-		fmt.Fprintln(w, "pending", x)
+		fmt.Fprintln(j.w, "pending", x)
 	}
 	return nil
 }
 
-func check(ctx context.Context, w io.Writer, s *db.Store) error {
-	if err := s.Check(ctx); err != nil {
+func check(ctx context.Context, j job) error {
+	if err := j.store.Check(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "the database is up to date")
+	fmt.Fprintln(j.w, "the database is up to date")
 	return nil
 }
 
-func genkey(_ context.Context, w io.Writer, _ *db.Store) error {
+func genkey(_ context.Context, j job) error {
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
 		return fmt.Errorf("making a key: %w", err)
 	}
-	_, err := fmt.Fprintln(w, base64.StdEncoding.EncodeToString(key))
+	_, err := fmt.Fprintln(j.w, base64.StdEncoding.EncodeToString(key))
 	return err
 }

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+
+	"github.com/jeroboam-cloud/jeroboam/cmd/internal/credentials"
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/program"
 )
 
@@ -87,10 +90,8 @@ func (s shell) callCluster(ctx context.Context, c clusterCommand, args []string)
 	full := name + " cluster " + c.words
 	flags := flag.NewFlagSet(full, flag.ContinueOnError)
 	flags.SetOutput(s.stderr)
-	who, out := credentials{}, output{format: "table"}
-	flags.StringVar(&who.cloud, "os-cloud", os.Getenv("OS_CLOUD"), "`NAME` of the account in clouds.yaml (OS_CLOUD)")
-	flags.StringVar(&who.region, "os-region-name", "", "`NAME` of the region, when it is not the account's own (OS_REGION_NAME)")
-	flags.StringVar(&who.cacert, "os-cacert", os.Getenv("OS_CACERT"), "`FILE` with the CA certificates of the cloud (OS_CACERT)")
+	who, out := credentials.Credentials{}, output{format: "table"}
+	who.Register(flags)
 	if c.words != "watch" {
 		flags.StringVar(&out.format, "f", out.format, "`FORMAT` of the output: "+strings.Join(formats(), ", "))
 		flags.Func("c", "`COLUMN` to show; may be given several times", func(v string) error { out.columns = append(out.columns, v); return nil })
@@ -125,12 +126,28 @@ func (s shell) callCluster(ctx context.Context, c clusterCommand, args []string)
 	return 0
 }
 
-func (s shell) doCluster(ctx context.Context, who credentials, out output, do clusterAction, args []string) error {
-	service, err := who.client(ctx)
+func (s shell) doCluster(ctx context.Context, who credentials.Credentials, out output, do clusterAction, args []string) error {
+	service, err := serviceClient(ctx, who)
 	if err != nil {
 		return err
 	}
 	return do(ctx, &clusterCall{shell: s, api: &apiClient{service}, out: out}, args)
+}
+
+// serviceClient signs in and gives the client of the container-infra API.
+func serviceClient(ctx context.Context, who credentials.Credentials) (*gophercloud.ServiceClient, error) {
+	provider, endpoint, err := who.Provider(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if override := who.Override("container_infra_endpoint_override"); override != "" {
+		return &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: strings.TrimSuffix(override, "/") + "/", Type: "container-infra"}, nil
+	}
+	s, err := openstack.NewContainerInfraV1(provider, endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("looking for container-infra in the catalogue: %w", err)
+	}
+	return s, nil
 }
 
 // interspersed parses options before, between and after arguments, as clients of OpenStack take them.

@@ -92,7 +92,6 @@ func Load(sources oslo.Sources, dir string) (*Config, []string, error) {
 		return nil, warnings, err
 	}
 	c.Policy.Dir = dir
-	c.fallBack()
 	var unread *fs.PathError
 	if errors.As(err, &unread) { // what is missing may stand in the file that could not be read
 		return nil, warnings, err
@@ -108,6 +107,7 @@ func Load(sources oslo.Sources, dir string) (*Config, []string, error) {
 func LoadUnchecked(sources oslo.Sources) (*Config, []string, error) {
 	c := &Config{}
 	warnings, err := oslo.Load(sources, c.groups(), ignored())
+	c.fallBack()
 	return c, warnings, err
 }
 
