@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -37,7 +36,7 @@ func viewMap(v any) (map[string]any, error) {
 }
 
 func (s *Server) updateCluster(c echo.Context) error {
-	if err := onlyQuery(c, s.patchQuery(c)...); err != nil {
+	if err := rollbackOnly(c); err != nil {
 		return err
 	}
 	body, err := readBody(c)
@@ -79,12 +78,17 @@ func (s *Server) updateCluster(c echo.Context) error {
 	return s.applyClusterChange(c, v.UUID, ch)
 }
 
-// patchQuery: rollback came with 1.3; it only meant something to Heat.
-func (s *Server) patchQuery(c echo.Context) []string {
-	if minor(c) >= 3 {
-		return []string{"rollback"}
+// rollbackOnly: rollback came with 1.3. It is read, and has no effect: it only meant something to Heat.
+func rollbackOnly(c echo.Context) error {
+	if minor(c) < 3 {
+		return onlyQuery(c)
 	}
-	return nil
+	if v := c.QueryParam("rollback"); v != "" {
+		if _, ok := parseBool(v); !ok {
+			return badRequest("Invalid input for field/attribute rollback. Value: '%s'. Wrong type. Expected boolean.", v)
+		}
+	}
+	return onlyQuery(c, "rollback")
 }
 
 func defaultWorker(groups []*db.NodeGroup) *db.NodeGroup {
@@ -112,22 +116,17 @@ func readClusterChange(before, after map[string]any, minor int) (clusterChange, 
 	if err != nil {
 		return ch, err
 	}
-	var changed []string
-	for name := range mapKeys(union(before, after)) {
-		if fmt.Sprint(before[name]) != fmt.Sprint(after[name]) {
-			changed = append(changed, name)
-		}
-	}
-	slices.Sort(changed)
 	var wrong []string
-	for _, name := range changed {
+	for _, name := range changed(before, after) {
 		switch name {
 		case "node_count":
 			n := or(f.Int(name, 0, maxNodes), 1) // removed: back to the default
 			ch.nodeCount = &n
 		case "health_status":
+			f.Required(name)
 			ch.health = f.Choice(name, "HEALTHY", "UNHEALTHY", "UNKNOWN")
 		case "health_status_reason":
+			f.Required(name)
 			ch.healthReason = f.Strings(name)
 		default:
 			wrong = append(wrong, name)
@@ -142,6 +141,18 @@ func readClusterChange(before, after map[string]any, minor int) (clusterChange, 
 		return ch, badRequest("Setting node_count to zero is not supported in the provided microversion; it needs 1.10.")
 	}
 	return ch, nil
+}
+
+// changed names the attributes that a patch changes.
+func changed(before, after map[string]any) []string {
+	var l []string
+	for name := range union(before, after) {
+		if fmt.Sprint(before[name]) != fmt.Sprint(after[name]) {
+			l = append(l, name)
+		}
+	}
+	slices.Sort(l)
+	return l
 }
 
 func union(a, b map[string]any) map[string]any {
@@ -272,106 +283,4 @@ func nodesToRemove(sn *db.Snapshot, g *db.NodeGroup, remove []string) ([]string,
 		names = append(names, sn.Nodes[i].Name)
 	}
 	return names, nil
-}
-
-// updateTemplate patches a template.
-func (s *Server) updateTemplate(c echo.Context) error {
-	if err := onlyQuery(c); err != nil {
-		return err
-	}
-	body, err := readBody(c)
-	if err != nil {
-		return err
-	}
-	rules := patch.Rules{Internal: commonInternal(), Literal: []string{"/labels"},
-		NonRemovable: []string{"/coe", "/image_id", "/external_network_id", "/network_driver", "/cluster_distro", "/registry_enabled", "/tls_disabled", "/public", "/hidden", "/server_type"}}
-	operations, err := patch.Parse(body, rules)
-	if err != nil {
-		return err
-	}
-	t, err := s.template(c, c.Param("id"))
-	if err != nil {
-		return err
-	}
-	if err := s.allowTarget(c, "clustertemplate:update", "clustertemplate:update_all_projects", t.ProjectID, t.UserID); err != nil {
-		return err
-	}
-	before, err := viewMap(wire.NewTemplate(t, s.base(c)))
-	if err != nil {
-		return err
-	}
-	after, err := patch.Apply(before, operations, rules)
-	if err != nil {
-		return err
-	}
-	return s.applyTemplateChange(c, t, before, after)
-}
-
-func (s *Server) applyTemplateChange(c echo.Context, t *db.ClusterTemplate, before, after map[string]any) error {
-	var changed []string
-	for name := range mapKeys(union(before, after)) {
-		if fmt.Sprint(before[name]) != fmt.Sprint(after[name]) {
-			changed = append(changed, name)
-		}
-	}
-	if len(changed) == 0 {
-		return c.JSON(http.StatusOK, wire.NewTemplate(t, s.base(c)))
-	}
-	inUse, err := s.Store.TemplateInUse(c.Request().Context(), t.UUID)
-	if err != nil {
-		return err
-	}
-	if inUse && !harmless(changed, after) {
-		return badRequest("ClusterTemplate %s is referenced by one or multiple clusters.", t.UUID)
-	}
-	for _, name := range []string{"links", "project_id", "user_id", "created_at", "updated_at", "uuid"} {
-		delete(after, name)
-	}
-	raw, err := json.Marshal(after)
-	if err != nil {
-		return fmt.Errorf("encoding a patched template: %w", err)
-	}
-	f, err := parseForm(raw, "cluster_template")
-	if err != nil {
-		return err
-	}
-	n, err := readTemplate(f)
-	if err != nil {
-		return err
-	}
-	n.ID, n.UUID, n.ProjectID, n.UserID, n.CreatedAt = t.ID, t.UUID, t.ProjectID, t.UserID, t.CreatedAt
-	if n.Name == "" {
-		n.Name = t.Name
-	}
-	if n.Public != t.Public || n.Hidden != t.Hidden {
-		if err := s.allow(c, "clustertemplate:publish", t.ProjectID, t.UserID); err != nil {
-			return err
-		}
-	}
-	if !inUse {
-		if err := s.settleTemplate(c, n); err != nil {
-			return err
-		}
-	}
-	if err := s.Store.UpdateTemplate(c.Request().Context(), n); err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, wire.NewTemplate(n, s.base(c)))
-}
-
-// harmless is the one change that a template in use may take.
-func harmless(changed []string, after map[string]any) bool {
-	if len(changed) != 1 {
-		return false
-	}
-	switch changed[0] {
-	case "name", "hidden":
-		return true
-	case "tags":
-		return after["tags"] != nil
-	case "public":
-		b, _ := parseBool(fmt.Sprint(after["public"]))
-		return b
-	}
-	return false
 }

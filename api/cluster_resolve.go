@@ -75,9 +75,9 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	if err != nil {
 		return nil, err
 	}
-	var found findings
+	found := findings{volumeFits(cl.DockerVolumeSize, t.DockerStorageDriver)}
 	if r.masters > 1 && !cl.MasterLBEnabled {
-		found.err = about("master_count", badRequest("Invalid input for field/attribute master_count. Value: '%d'. More than one master needs a load balancer: set master_lb_enabled.", r.masters))
+		_ = found.add(about("master_count", badRequest("Invalid input for field/attribute master_count. Value: '%d'. More than one master needs a load balancer: set master_lb_enabled.", r.masters))) // never fatal
 	}
 	image, err := k.image(t.ImageID)
 	if fatal := found.add(about("cluster_template_id", err)); fatal != nil {

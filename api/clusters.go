@@ -50,6 +50,11 @@ func (s *Server) listClusters(detail bool) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if p.Marker != "" { // others' clusters are no place to go on from
+			if _, err := s.cluster(c, p.Marker); err != nil {
+				return err
+			}
+		}
 		rows, err := s.Store.Clusters(c.Request().Context(), p, callerOf(c).scope())
 		if err != nil {
 			return listError(err, p)
@@ -114,7 +119,7 @@ func readCluster(f *form, minor int) (*clusterRequest, error) {
 		templateID: f.ident("cluster_template_id"), name: or(f.Match("name", maxClusterName, clusterName), ""), keypair: f.String("keypair", maxText),
 		nodes: or(f.Int("node_count", 0, maxNodes), 1), masters: or(f.Int("master_count", 1, 99), 1), dockerVolumeSize: f.Int("docker_volume_size", 1, 1<<20),
 		labels: f.Strings("labels"), mergeLabels: or(f.Bool("merge_labels"), false), masterFlavor: f.String("master_flavor_id", maxText), flavor: f.String("flavor_id", maxText),
-		createTimeout: f.Int("create_timeout", 0, 60*24*7), discoveryURL: f.String("discovery_url", maxText),
+		createTimeout: f.Int("create_timeout", 0, 1<<20), discoveryURL: f.String("discovery_url", maxText),
 		fixedNetwork: f.String("fixed_network", maxText), fixedSubnet: f.String("fixed_subnet", maxText),
 		floatingIP: f.Bool("floating_ip_enabled"), masterLB: f.Bool("master_lb_enabled"),
 	}

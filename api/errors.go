@@ -73,6 +73,8 @@ func writeError(c echo.Context, err error) {
 	switch {
 	case routing:
 		item.Code, item.Title, item.Detail = "", http.StatusText(status), detail
+	case status == http.StatusNotAcceptable: // no controller was asked
+		item.Code = ""
 	case status >= 500:
 		item.Code = "server"
 	}

@@ -18,8 +18,16 @@ func (s *Server) listFederations(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]any{"federations": []any{}})
 }
 
-func (s *Server) noFederation(c echo.Context) error { return notFound("Federation", c.Param("id")) }
+func (s *Server) noFederation(c echo.Context) error {
+	if err := onlyQuery(c); err != nil {
+		return err
+	}
+	return notFound("Federation", c.Param("id"))
+}
 
-func (s *Server) createFederation(echo.Context) error {
+func (s *Server) createFederation(c echo.Context) error {
+	if err := onlyQuery(c); err != nil {
+		return err
+	}
 	return badRequest("Federations are not supported.")
 }

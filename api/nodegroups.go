@@ -38,6 +38,11 @@ func (s *Server) listNodeGroups(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.Marker != "" {
+		if _, err := s.nodeGroup(c, v.UUID, p.Marker); err != nil {
+			return err
+		}
+	}
 	rows, err := s.Store.NodeGroups(c.Request().Context(), v.UUID, p, c.QueryParam("role"))
 	if err != nil {
 		return listError(err, p)

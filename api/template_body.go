@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func readTemplate(f *form) (*db.ClusterTemplate, error) {
 	f.ReadOnly("links", "project_id", "user_id", "created_at", "updated_at", "id")
 	f.Required("image_id")
 	t := &db.ClusterTemplate{
-		UUID: or(f.Match("uuid", 36, uuidForm), ""), Name: or(f.String("name", maxText), ""), COE: or(f.Choice("coe", "kubernetes"), ""),
+		UUID: strings.ToLower(or(f.Match("uuid", 36, uuidForm), "")), Name: or(f.String("name", maxText), ""), COE: or(f.Choice("coe", "kubernetes"), ""),
 		ImageID: or(f.String("image_id", maxText), ""), FlavorID: f.String("flavor_id", maxText), MasterFlavorID: f.String("master_flavor_id", maxText),
 		DNSNameserver: f.String("dns_nameserver", maxText), KeypairID: f.String("keypair_id", maxText), ExternalNetworkID: f.String("external_network_id", maxText),
 		FixedNetwork: f.String("fixed_network", maxText), FixedSubnet: f.String("fixed_subnet", maxText), NetworkDriver: or(f.String("network_driver", maxText), ""),
@@ -39,8 +40,8 @@ func readTemplate(f *form) (*db.ClusterTemplate, error) {
 	if f.value("coe") == nil {
 		f.fail("coe", "COE type Unset is not supported.")
 	}
-	if t.DockerStorageDriver != nil && *t.DockerStorageDriver == "devicemapper" && t.DockerVolumeSize != nil && *t.DockerVolumeSize < 3 {
-		f.fail("docker_volume_size", "docker_volume_size should be at least 3 GB for devicemapper.")
+	if err := volumeFits(t.DockerVolumeSize, t.DockerStorageDriver); err != nil {
+		f.err = errors.Join(f.err, err)
 	}
 	if t.DNSNameserver != nil && !isIPv4List(*t.DNSNameserver) {
 		f.fail("dns_nameserver", "A comma list of IPv4 addresses is expected.")
@@ -49,6 +50,14 @@ func readTemplate(f *form) (*db.ClusterTemplate, error) {
 		f.fail("tls_disabled", "Clusters without TLS are not supported.")
 	}
 	return t, f.done()
+}
+
+// volumeFits: devicemapper needs a volume of some size.
+func volumeFits(size *int, storage *string) error {
+	if size == nil || *size >= 3 || or(storage, "") != "devicemapper" {
+		return nil
+	}
+	return about("docker_volume_size", badRequest("Invalid input for field/attribute docker_volume_size. Value: '%d'. It should be at least 3 GB for the storage driver devicemapper.", *size))
 }
 
 // isIPv4List: every item has to be an address; an empty one would only be refused by Neutron, when the cluster is made.
@@ -128,16 +137,19 @@ func (s *Server) settleTemplateNetwork(k *checks, t *db.ClusterTemplate) error {
 	if l.err != nil {
 		return l.err
 	}
-	for field, name := range map[string]*string{"flavor_id": t.FlavorID, "master_flavor_id": t.MasterFlavorID} {
-		if name == nil {
+	for _, x := range []struct {
+		field string
+		name  *string
+	}{{"flavor_id", t.FlavorID}, {"master_flavor_id", t.MasterFlavorID}} {
+		if x.name == nil {
 			continue
 		}
-		f, err := k.flavor(field, *name)
+		f, err := k.flavor(x.field, *x.name)
 		if err != nil {
 			return err
 		}
 		if f.Disk == 0 && boot == 0 {
-			return badRequest("Flavor %s (%s) has no root disk: set label boot_volume_size.", *name, field)
+			return badRequest("Flavor %s (%s) has no root disk: set label boot_volume_size.", *x.name, x.field)
 		}
 	}
 	return nil

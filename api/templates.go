@@ -36,6 +36,11 @@ func (s *Server) listTemplates(path string) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if p.Marker != "" { // others' templates are no place to go on from
+			if _, err := s.template(c, p.Marker); err != nil {
+				return err
+			}
+		}
 		rows, err := s.Store.Templates(c.Request().Context(), p, s.visibility(c))
 		if err != nil {
 			return listError(err, p)

@@ -71,7 +71,7 @@ type Cluster struct {
 	LabelsOverridden   map[string]string  `json:"labels_overridden"`
 	LabelsAdded        map[string]string  `json:"labels_added"`
 	LabelsSkipped      map[string]string  `json:"labels_skipped"`
-	Faults             map[string]*string `json:"faults,omitempty"`
+	Faults             map[string]*string `json:"faults,omitzero"`
 	CreatedAt          string             `json:"created_at"`
 	UpdatedAt          *string            `json:"updated_at"`
 }
