@@ -165,7 +165,11 @@ func (s *Server) createCluster(c echo.Context) error {
 		return err
 	}
 	s.sign(c, op)
-	if err := s.Store.CreateCluster(c.Request().Context(), plan.cluster, plan.groups, op, s.Defaults.MaxClusters); err != nil {
+	err = s.Store.CreateCluster(c.Request().Context(), plan.cluster, plan.groups, op, s.Defaults.MaxClusters)
+	if errors.Is(err, db.ErrNotFound) { // deleted since it was read
+		return notFound("ClusterTemplate", plan.cluster.ClusterTemplateID)
+	}
+	if err != nil {
 		return err
 	}
 	s.ring(c.Request().Context(), op.UUID)

@@ -47,7 +47,7 @@ func (a *advancer) Advance(ctx context.Context, op *db.Operation) (cluster.Verdi
 
 func newOperation(t *testing.T, s *db.Store) *db.Operation {
 	t.Helper()
-	c := &db.Cluster{UUID: uuid.NewString(), ProjectID: "p", Name: "c", CreatedAt: time.Now()}
+	c := &db.Cluster{UUID: uuid.NewString(), ProjectID: "p", Name: "c", ClusterTemplateID: dbtest.Template(t, s, "p"), CreatedAt: time.Now()}
 	op := &db.Operation{UUID: uuid.NewString(), ClusterUUID: c.UUID, Kind: "cluster.create", Scope: db.ScopeCluster, Status: db.OpPending}
 	if err := s.CreateCluster(context.Background(), c, nil, op, 100); err != nil {
 		t.Fatal(err)

@@ -121,7 +121,7 @@ func (v *ClusterView) count(role string, nodes int, addresses []string) {
 const QuotaResource = "Cluster"
 
 // CreateCluster stores a cluster with its node groups and its operation, if the project may have one more: its quota row,
-// or defaultLimit, is compared in the same transaction, which is alone in the project.
+// or defaultLimit, is compared in the same transaction, which is alone in the project. ErrNotFound: its template is gone.
 func (s *Store) CreateCluster(ctx context.Context, c *Cluster, groups []*NodeGroup, op *Operation, defaultLimit int) error {
 	return s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := s.lockProject(ctx, tx, c.ProjectID); err != nil {
@@ -133,6 +133,9 @@ func (s *Store) CreateCluster(ctx context.Context, c *Cluster, groups []*NodeGro
 		}
 		if used >= limit {
 			return &QuotaError{Limit: limit}
+		}
+		if err := lockTemplate(ctx, tx, c.ClusterTemplateID); err != nil {
+			return err
 		}
 		c.ID, op.ID = 0, 0
 		if _, err := tx.NewInsert().Model(c).Exec(ctx); err != nil {

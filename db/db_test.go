@@ -38,7 +38,7 @@ func is(t *testing.T, err, want error) {
 // newCluster stores a cluster with its two groups and the operation that makes it.
 func newCluster(t *testing.T, s *db.Store, project, name string, limit int) (*db.Cluster, *db.Operation, error) {
 	t.Helper()
-	c := &db.Cluster{UUID: uuid.NewString(), ProjectID: project, UserID: "u", Name: name, ClusterTemplateID: "tpl", StackID: name + "-x", Labels: db.Strings{"a": "1"}, Status: "CREATE_IN_PROGRESS", CreatedAt: now()}
+	c := &db.Cluster{UUID: uuid.NewString(), ProjectID: project, UserID: "u", Name: name, ClusterTemplateID: dbtest.Template(t, s, project), StackID: name + "-x", Labels: db.Strings{"a": "1"}, Status: "CREATE_IN_PROGRESS", CreatedAt: now()}
 	groups := []*db.NodeGroup{
 		{UUID: uuid.NewString(), ClusterUUID: c.UUID, ProjectID: project, Name: "default-master", Role: db.RoleMaster, NodeCount: 3, IsDefault: true, CreatedAt: now()},
 		{UUID: uuid.NewString(), ClusterUUID: c.UUID, ProjectID: project, Name: "default-worker", Role: db.RoleWorker, NodeCount: 2, IsDefault: true, CreatedAt: now(), NodeTaints: db.Taints{{Key: "k", Effect: "NoSchedule"}}},
@@ -145,12 +145,11 @@ func TestPages(t *testing.T) {
 
 func TestClusterViews(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, s *db.Store) {
-		must(t, s.CreateTemplate(ctx, &db.ClusterTemplate{UUID: "tpl", Name: "t", Labels: db.Strings{"x": "y"}, CreatedAt: now()}))
 		c, _, err := newCluster(t, s, "p", "one", 100)
 		must(t, err)
 		v, err := s.Cluster(ctx, "one", "p")
 		must(t, err)
-		if v.NodeCount != 2 || v.MasterCount != 3 || v.TemplateLabels["x"] != "y" || len(v.NodeGroups) != 2 {
+		if v.NodeCount != 2 || v.MasterCount != 3 || v.TemplateLabels["kube_tag"] != "v1" || len(v.NodeGroups) != 2 {
 			t.Errorf("view %+v", v)
 		}
 		_, err = s.Cluster(ctx, c.UUID, "other")
@@ -296,6 +295,25 @@ func TestSecretsAndServices(t *testing.T) {
 		must(t, err)
 		if len(l) != 1 || l[0].ID != 1 || l[0].ReportCount != 3 || clock.Sub(l[0].LastSeenUp).Abs() > time.Minute {
 			t.Errorf("services %+v at %s", l[0], clock)
+		}
+	})
+}
+
+// A template is not deleted from under a cluster that is stored meanwhile.
+func TestATemplateIsDeletedOrUsed(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, s *db.Store) {
+		for i := range 10 {
+			template := dbtest.Template(t, s, "p")
+			c := &db.Cluster{UUID: uuid.NewString(), ProjectID: "p", Name: fmt.Sprint("c", i), ClusterTemplateID: template, CreatedAt: now()}
+			deleted := make(chan error)
+			go func() { deleted <- s.DeleteTemplate(ctx, template) }()
+			created := s.CreateCluster(ctx, c, nil, &db.Operation{UUID: uuid.NewString(), ClusterUUID: c.UUID, Status: db.OpPending}, 100)
+			if created == nil {
+				is(t, <-deleted, db.ErrInUse)
+				continue
+			}
+			is(t, created, db.ErrNotFound)
+			must(t, <-deleted)
 		}
 	})
 }

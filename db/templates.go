@@ -72,15 +72,30 @@ func (s *Store) TemplateInUse(ctx context.Context, uuid string) (bool, error) {
 
 // DeleteTemplate deletes one that no cluster was made from; ErrInUse otherwise.
 func (s *Store) DeleteTemplate(ctx context.Context, uuid string) error {
-	n, err := affected(s.db.NewDelete().Model((*ClusterTemplate)(nil)).Where("uuid = ?", uuid).
-		Where("NOT EXISTS (SELECT 1 FROM cluster WHERE cluster.cluster_template_id = ?)", uuid).Exec(ctx))
-	if err != nil || n > 0 {
+	return s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := lockTemplate(ctx, tx, uuid); err != nil {
+			return err
+		}
+		used, err := tx.NewSelect().Model((*Cluster)(nil)).Where("cluster_template_id = ?", uuid).Exists(ctx)
+		switch {
+		case err != nil:
+			return wrap(err, "looking for clusters of a template")
+		case used:
+			return ErrInUse
+		}
+		_, err = tx.NewDelete().Model((*ClusterTemplate)(nil)).Where("uuid = ?", uuid).Exec(ctx)
 		return wrap(err, "deleting a cluster template")
+	})
+}
+
+// lockTemplate makes everybody else who deletes the template, or stores a cluster of it, wait. It writes, so that it also
+// holds where nodes of a database cluster only compare writes. ErrNotFound: there is no such template.
+func lockTemplate(ctx context.Context, tx bun.Tx, uuid string) error {
+	n, err := affected(tx.NewRaw("UPDATE cluster_template SET seq = seq + 1 WHERE uuid = ?", uuid).Exec(ctx))
+	if err == nil && n == 0 {
+		err = ErrNotFound
 	}
-	if used, err := s.TemplateInUse(ctx, uuid); err != nil || used {
-		return orElse(err, ErrInUse)
-	}
-	return ErrNotFound
+	return wrap(err, "locking a cluster template")
 }
 
 func orElse(err, fallback error) error {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,6 +23,16 @@ func Each(t *testing.T, run func(t *testing.T, s *db.Store)) {
 	t.Run("sqlite", func(t *testing.T) { run(t, SQLite(t)) })
 	t.Run("mariadb", func(t *testing.T) { run(t, MariaDB(t)) })
 	t.Run("postgresql", func(t *testing.T) { run(t, PostgreSQL(t)) })
+}
+
+// Template stores a cluster template, without which there is no cluster, and gives its UUID.
+func Template(t testing.TB, s *db.Store, project string) string {
+	t.Helper()
+	x := &db.ClusterTemplate{UUID: uuid.NewString(), Name: "k8s", ProjectID: project, COE: "kubernetes", Labels: db.Strings{"kube_tag": "v1"}, CreatedAt: time.Now()}
+	if err := s.CreateTemplate(context.Background(), x); err != nil {
+		t.Fatal(err)
+	}
+	return x.UUID
 }
 
 // SQLite makes a fresh database in the test's folder.

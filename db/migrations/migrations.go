@@ -20,6 +20,9 @@ func All() *migrate.Migrations {
 	m.Add(migrate.Migration{Name: "20261123000002", Comment: "node_conditions", Up: func(ctx context.Context, g *migrate.Migrator, _ *migrate.Migration) error {
 		return addColumn(ctx, g, "node", "conditions", text+" DEFAULT '[]'")
 	}})
+	m.Add(migrate.Migration{Name: "20261124000001", Comment: "template_seq", Up: func(ctx context.Context, g *migrate.Migrator, _ *migrate.Migration) error {
+		return addColumn(ctx, g, "cluster_template", "seq", big)
+	}})
 	return m
 }
 

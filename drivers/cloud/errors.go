@@ -41,6 +41,7 @@ func wrap(service string, err error, format string, args ...any) error {
 		return nil
 	}
 	e := &Error{Service: service, Action: fmt.Sprintf(format, args...), Err: err}
+	err = underneath(err)
 	var code gophercloud.ErrUnexpectedResponseCode
 	var missing gophercloud.ErrResourceNotFound
 	switch {
@@ -50,6 +51,20 @@ func wrap(service string, err error, format string, args ...any) error {
 		e.Status, e.Message = http.StatusNotFound, missing.Error()
 	}
 	return e
+}
+
+// underneath is what went wrong when a token had run out: gophercloud logs in again, and its errors about that unwrap to
+// nothing.
+func underneath(err error) error {
+	var refused *gophercloud.ErrUnableToReauthenticate
+	var after *gophercloud.ErrErrorAfterReauthentication
+	switch {
+	case errors.As(err, &refused):
+		return refused.ErrReauth
+	case errors.As(err, &after):
+		return after.ErrOriginal
+	}
+	return err
 }
 
 // message digs the sentence out of the bodies that the services send: each wraps it in a way of its own.
@@ -107,7 +122,16 @@ func status(err error) int {
 func IsNotFound(err error) bool { return status(err) == http.StatusNotFound }
 
 // IsConflict: its present state forbids it, or something like it is there already.
-func IsConflict(err error) bool { return status(err) == http.StatusConflict && !IsQuota(err) }
+func IsConflict(err error) bool {
+	return (status(err) == http.StatusConflict || ofProvider(err, "already allocated")) && !IsQuota(err)
+}
+
+// ofProvider tells whether Octavia passes on such words of Neutron's to its driver. It does so with status 500.
+func ofProvider(err error, words string) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Service == loadBalancer && e.Status == http.StatusInternalServerError &&
+		strings.HasPrefix(e.Message, "Provider ") && strings.Contains(strings.ToLower(e.Message), words)
+}
 
 // IsForbidden: the actor has no right to it. A quota is not that.
 func IsForbidden(err error) bool {
@@ -121,8 +145,19 @@ func IsInvalid(err error) bool { return status(err) == http.StatusBadRequest }
 // IsUnauthorized: the service does not accept the actor's token.
 func IsUnauthorized(err error) bool { return status(err) == http.StatusUnauthorized }
 
+// IsLoggedOut: the actor's token ran out, or was revoked, and Keystone gave no other. The factory has forgotten the actor by
+// then, so that whoever asks for its clients next hears of it at the login.
+func IsLoggedOut(err error) bool {
+	var e *Error
+	var refused *gophercloud.ErrUnableToReauthenticate
+	return errors.As(err, &e) && errors.As(e.Err, &refused)
+}
+
 // IsQuota: the project may not have more. Nova and Octavia say it with 403, Neutron with 409, Cinder with 413.
 func IsQuota(err error) bool {
+	if ofProvider(err, "quota exceeded") {
+		return true
+	}
 	var e *Error
 	if !errors.As(err, &e) {
 		return false

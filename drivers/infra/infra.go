@@ -72,6 +72,8 @@ func Verdict(err error) drivers.Result {
 		return drivers.Done()
 	case cloud.IsQuota(err):
 		return drivers.Failed(drivers.ClassQuota, "%w", err)
+	case cloud.IsLoggedOut(err): // the next look logs in, and has a last resort
+		return drivers.Transient(err)
 	case cloud.IsNoEndpoint(err), cloud.IsForbidden(err):
 		return drivers.Failed(drivers.ClassCloud, "%w", err)
 	case cloud.IsInvalid(err):

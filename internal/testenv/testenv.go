@@ -28,6 +28,8 @@ const (
 	RabbitMQCAFile = "JEROBOAM_TEST_RABBITMQ_CAFILE"
 	// KeystoneURL ends in /v3.
 	KeystoneURL = "JEROBOAM_TEST_KEYSTONE_URL"
+	// OpenStack is set when the services beside Keystone are real, too: `make test-openstack`.
+	OpenStack = "JEROBOAM_TEST_OPENSTACK"
 	// KeystoneAdminPassword is that of user admin in project admin, both in domain Default.
 	KeystoneAdminPassword = "JEROBOAM_TEST_KEYSTONE_ADMIN_PASSWORD"
 )

@@ -177,7 +177,7 @@ func (b *bed) order(o order) string {
 	if o.cluster != nil {
 		o.cluster(&spec)
 	}
-	c := &db.Cluster{UUID: uuid.NewString(), ProjectID: b.project, UserID: "u", Name: o.name, StackID: o.name + "-x2x2x", Spec: b.json(spec), MasterLBEnabled: o.loadBalancer,
+	c := &db.Cluster{UUID: uuid.NewString(), ClusterTemplateID: dbtest.Template(b.t, b.store, b.project), ProjectID: b.project, UserID: "u", Name: o.name, StackID: o.name + "-x2x2x", Spec: b.json(spec), MasterLBEnabled: o.loadBalancer,
 		Status: ops.CreateInProgress, CreatedAt: time.Now()}
 	masters, workers := b.group("default-master", db.RoleMaster, o.masters, o.group), b.group("default-worker", db.RoleWorker, o.workers, o.group)
 	for _, g := range []*db.NodeGroup{masters, workers} {

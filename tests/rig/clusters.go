@@ -11,6 +11,7 @@ import (
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/db/dbtest"
 	"github.com/jeroboam-cloud/jeroboam/drivers/vm"
 )
 
@@ -82,7 +83,7 @@ func (r *Rig) Create(t testing.TB, recipe *Recipe) *db.Operation {
 		return b
 	}
 	s, flavor, now := recipe.shape, Flavor, time.Now()
-	c := &db.Cluster{UUID: uuid.NewString(), ProjectID: r.caller.ProjectID, UserID: "somebody", Name: s.Name, StackID: ops.Label(s.Name, 20) + "-" + ops.Suffix(rand.Reader),
+	c := &db.Cluster{UUID: uuid.NewString(), ClusterTemplateID: dbtest.Template(t, r.Store, r.caller.ProjectID), ProjectID: r.caller.ProjectID, UserID: "somebody", Name: s.Name, StackID: ops.Label(s.Name, 20) + "-" + ops.Suffix(rand.Reader),
 		FlavorID: &flavor, MasterFlavorID: &flavor, FloatingIPEnabled: true, MasterLBEnabled: s.LoadBalancer, Status: ops.CreateInProgress, CreatedAt: now, Spec: raw(recipe.cluster)}
 	var groups []*db.NodeGroup
 	for _, g := range []struct {

@@ -1,0 +1,249 @@
+// Package contract holds each cloud service to what we make of it: one suite for every narrow interface of drivers/cloud.
+// `make test` runs the suites against the simulator and `make test-openstack` against the real services. Where they
+// differ, the simulator is what is wrong.
+package contract
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/projects"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/roles"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
+
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+	"github.com/jeroboam-cloud/jeroboam/tests/rig"
+)
+
+// What both clouds have from the start.
+const (
+	external = "public"
+	image    = "ubuntu-24.04-kube-v1.37.2"
+	flavor   = "m1.small"
+)
+
+// patience with a real cloud on two busy cores.
+const patience = 2 * time.Minute
+
+// bed is a cloud with a project in it that is the test's own.
+type bed struct {
+	t         *testing.T
+	real      bool
+	authURL   string
+	projectID string
+	admin     *gophercloud.ProviderClient
+	tenant    *cloud.Clients // a member of the project, as a cluster's user is
+	service   *cloud.Clients // an administrator, as the service is
+	loses     *losing        // between tenant and cloud
+}
+
+// newBed makes a project with a user in it. What the test leaves there, it reports by itself.
+func newBed(t *testing.T) *bed {
+	t.Helper()
+	b := &bed{t: t, real: os.Getenv(testenv.OpenStack) != "", loses: &losing{}}
+	adminPassword := "secret"
+	if b.real {
+		b.authURL, adminPassword = testenv.Require(t, testenv.KeystoneURL), testenv.Require(t, testenv.KeystoneAdminPassword)
+	} else {
+		c, err := sim.New(sim.Options{Speed: 50, PublicCIDR: rig.PublicCIDR(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		if err := c.Start("127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		b.authURL = c.AuthURL()
+	}
+	var err error
+	b.admin, err = openstack.AuthenticatedClient(t.Context(), gophercloud.AuthOptions{IdentityEndpoint: b.authURL, Username: "admin", Password: adminPassword, DomainName: "Default",
+		Scope: &gophercloud.AuthScope{ProjectName: "admin", DomainName: "Default"}, AllowReauth: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.service = b.login("admin", adminPassword, "admin", nil)
+	b.settle()
+	return b
+}
+
+// newBedBeside is another project of the same cloud.
+func newBedBeside(t *testing.T, b *bed) *bed {
+	t.Helper()
+	x := &bed{t: t, real: b.real, authURL: b.authURL, admin: b.admin, service: b.service, loses: &losing{}}
+	x.settle()
+	return x
+}
+
+// settle makes project and tenant.
+func (b *bed) settle() {
+	b.t.Helper()
+	name, password := "contract-"+uuid.NewString(), uuid.NewString()
+	b.projectID = b.newProject(name, password)
+	b.tenant = b.login(name, password, name, b.loses)
+}
+
+// newProject makes a project and a user of the same name.
+func (b *bed) newProject(name, password string) string {
+	b.t.Helper()
+	ctx, k := b.t.Context(), b.identity()
+	p, err := projects.Create(ctx, k, projects.CreateOpts{Name: name, DomainID: "default"}).Extract()
+	b.must(err)
+	u, err := users.Create(ctx, k, users.CreateOpts{Name: name, DomainID: "default", Password: password}).Extract()
+	b.must(err)
+	b.later("deleting the project", func(ctx context.Context) error {
+		return errors.Join(users.Delete(ctx, k, u.ID).ExtractErr(), projects.Delete(ctx, k, p.ID).ExtractErr())
+	})
+	pages, err := roles.List(k, roles.ListOpts{}).AllPages(ctx)
+	b.must(err)
+	l, err := roles.ExtractRoles(pages)
+	b.must(err)
+	for _, r := range l {
+		if slices.Contains([]string{"member", "load-balancer_member", "creator"}, r.Name) { // what services want of a member
+			b.must(roles.Assign(ctx, k, r.ID, roles.AssignOpts{UserID: u.ID, ProjectID: p.ID}).ExtractErr())
+		}
+	}
+	return p.ID
+}
+
+func (b *bed) identity() *gophercloud.ServiceClient {
+	b.t.Helper()
+	k, err := openstack.NewIdentityV3(b.admin, gophercloud.EndpointOpts{})
+	b.must(err)
+	return k
+}
+
+func (b *bed) login(name, password, project string, through *losing) *cloud.Clients {
+	b.t.Helper()
+	f, err := cloud.NewFactory(cloud.Config{AuthURL: b.authURL, AuthType: "password", Username: name, Password: password, UserDomainName: "Default",
+		ProjectName: project, ProjectDomainName: "Default", Interface: "public", Timeout: time.Minute})
+	b.must(err)
+	b.t.Cleanup(f.Close)
+	if through != nil {
+		f.Wrap(func(next http.RoundTripper) http.RoundTripper {
+			through.next = next
+			return through
+		})
+	}
+	c, err := f.Service(b.t.Context())
+	b.must(err)
+	return c
+}
+
+func (b *bed) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// failed ends the test.
+func (b *bed) failed(err error) bool {
+	b.t.Helper()
+	b.t.Fatal(err)
+	return true
+}
+
+// eventually waits for the cloud.
+func (b *bed) eventually(what string, cond func() bool) {
+	b.t.Helper()
+	testenv.Eventually(b.t, patience, what, slowly(cond))
+}
+
+// slowly asks no more often than five times in a second.
+func slowly(cond func() bool) func() bool {
+	var last time.Time
+	return func() bool {
+		if time.Since(last) < 200*time.Millisecond {
+			return false
+		}
+		last = time.Now()
+		return cond()
+	}
+}
+
+// want holds an error to one of the classes of drivers/cloud, and to having words in it.
+func (b *bed) want(err error, is func(error) bool, what string) {
+	b.t.Helper()
+	var e *cloud.Error
+	switch {
+	case err == nil:
+		b.t.Errorf("%s: no error", what)
+	case !is(err):
+		b.t.Errorf("%s: %v", what, err)
+	case !errors.As(err, &e) || e.Message == "":
+		b.t.Errorf("%s: the service's words are lost: %v", what, err)
+	}
+}
+
+// losing is a network that loses the answer to the next change that is asked for: the cloud makes it, and nobody hears.
+type losing struct {
+	next  http.RoundTripper
+	armed atomic.Bool
+}
+
+var errLost = errors.New("the answer was lost")
+
+// RoundTrip does what it is asked.
+func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
+	a, err := l.next.RoundTrip(r)
+	if err == nil && r.Method != http.MethodGet && l.armed.CompareAndSwap(true, false) {
+		return nil, errors.Join(errLost, a.Body.Close())
+	}
+	return a, err
+}
+
+// lost makes one change whose answer does not arrive.
+func (b *bed) lost(change func() error) {
+	b.t.Helper()
+	b.loses.armed.Store(true)
+	err := change()
+	switch {
+	case err == nil, b.loses.armed.Load():
+		b.t.Fatalf("the answer was not lost: %v", err)
+	case !cloud.IsUnreachable(err):
+		b.t.Errorf("a lost answer is not told as one: %v", err)
+	}
+}
+
+// only is the one element that was found.
+func only[T any](l []T, err error) func(*bed) T {
+	return func(b *bed) T {
+		b.t.Helper()
+		b.must(err)
+		if len(l) != 1 {
+			b.t.Fatalf("%d were found, not 1: %v", len(l), l)
+		}
+		return l[0]
+	}
+}
+
+// none says that nothing was found.
+func none[T any](l []T, err error) func(*bed) {
+	return func(b *bed) {
+		b.t.Helper()
+		b.must(err)
+		if len(l) != 0 {
+			b.t.Fatalf("these were found: %v", l)
+		}
+	}
+}
+
+// later runs when the test ends, whatever became of it.
+func (b *bed) later(what string, do func(ctx context.Context) error) {
+	b.t.Cleanup(func() {
+		if err := do(context.Background()); err != nil && !cloud.IsNotFound(err) {
+			b.t.Errorf("%s: %v", what, err)
+		}
+	})
+}

@@ -1,0 +1,139 @@
+package contract
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/quotas"
+
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+)
+
+func (b *bed) loadBalancer() *cloud.LoadBalancer {
+	b.t.Helper()
+	o, err := b.tenant.LoadBalancer()
+	b.must(err)
+	return o
+}
+
+func (b *bed) balancer(name string, l lan, address string) cloud.LoadBalancerSpec {
+	return cloud.LoadBalancerSpec{Name: name, Tag: clusterTag, SubnetID: l.subnet, Address: address, Port: 6443, AllowedCIDRs: []string{"192.0.2.0/24"},
+		Members: []string{"10.0.0.21"}, MonitorDelay: 5, MonitorTimeout: 4, Retries: 3}
+}
+
+// active waits for a load balancer.
+func (b *bed) active(id string) cloud.LoadBalancerInfo {
+	b.t.Helper()
+	var x cloud.LoadBalancerInfo
+	b.eventually("load balancer "+id+" to be ACTIVE", func() bool {
+		var err error
+		x, err = b.loadBalancer().Get(b.t.Context(), id)
+		b.must(err)
+		if x.Status == "ERROR" {
+			b.t.Fatal("the load balancer is in error")
+		}
+		return x.Status == "ACTIVE"
+	})
+	return x
+}
+
+// away deletes a load balancer and waits until it is gone.
+func (b *bed) away(ctx context.Context, id string) error {
+	b.eventually("load balancer "+id+" to be gone", func() bool {
+		err := b.loadBalancer().Delete(ctx, id)
+		if err != nil && !cloud.IsConflict(err) && !cloud.IsNotFound(err) {
+			b.t.Fatal(err)
+		}
+		x, err := b.loadBalancer().Get(ctx, id)
+		return cloud.IsNotFound(err) || x.Status == "DELETED"
+	})
+	return nil
+}
+
+func TestLoadBalancers(t *testing.T) {
+	b := newBed(t)
+	ctx, o, l := t.Context(), b.loadBalancer(), b.lan()
+	x, err := o.Create(ctx, b.balancer("api", l, "10.0.0.10"))
+	b.must(err)
+	b.later("deleting the load balancer", func(ctx context.Context) error { return b.away(ctx, x.ID) })
+	if x.Status != "PENDING_CREATE" {
+		t.Errorf("it is %s at once", x.Status)
+	}
+	b.want(o.Delete(ctx, x.ID), cloud.IsConflict, "deleting a load balancer that is made")
+	x = b.active(x.ID)
+	if x.VIPAddress != "10.0.0.10" || x.VIPSubnetID != l.subnet || x.VIPNetworkID != l.network || len(x.PoolIDs) != 1 || !slices.Equal(x.Tags, []string{clusterTag}) {
+		t.Errorf("the load balancer: %+v", x)
+	}
+	if p, err := b.network().Port(ctx, x.VIPPortID); err != nil || p.Address != "10.0.0.10" {
+		t.Errorf("its port: %+v, %v", p, err)
+	}
+	if m, err := o.Members(ctx, x.PoolIDs[0]); err != nil || !slices.Equal(m, []string{"10.0.0.21"}) {
+		t.Errorf("members: %v, %v", m, err)
+	}
+	if found := only(o.Find(ctx, "api", clusterTag))(b); found.ID != x.ID {
+		t.Errorf("found %+v", found)
+	}
+	none(o.Find(ctx, "api", "jeroboam-cluster=other"))(b)
+	none(o.Find(ctx, "other", clusterTag))(b)
+	_, err = o.Create(ctx, b.balancer("twin", l, "10.0.0.10"))
+	b.want(err, cloud.IsConflict, "an address that is taken")
+
+	b.eventually("the pool to take changes", func() bool { // a moment after its load balancer, in Octavia
+		err := o.SetMembers(ctx, x.PoolIDs[0], []string{"10.0.0.22", "10.0.0.23"}, 6443)
+		return err == nil || (!cloud.IsConflict(err) && b.failed(err))
+	})
+	b.want(o.SetMembers(ctx, x.PoolIDs[0], []string{"10.0.0.24"}, 6443), cloud.IsConflict, "a change during a change")
+	b.active(x.ID)
+	m, err := o.Members(ctx, x.PoolIDs[0])
+	b.must(err)
+	if slices.Sort(m); !slices.Equal(m, []string{"10.0.0.22", "10.0.0.23"}) {
+		t.Errorf("members after the change: %v", m)
+	}
+	beside := newBedBeside(t, b)
+	none(beside.loadBalancer().Find(ctx, "api", clusterTag))(beside)
+	b.want(beside.loadBalancer().Delete(ctx, x.ID), func(err error) bool { return cloud.IsForbidden(err) || cloud.IsNotFound(err) }, "deleting another's load balancer")
+
+	b.must(o.Delete(ctx, x.ID))
+	if err := o.Delete(ctx, x.ID); err != nil && !cloud.IsConflict(err) && !cloud.IsNotFound(err) {
+		t.Errorf("deleting it again: %v", err)
+	}
+	b.must(b.away(ctx, x.ID))
+	b.want(o.Delete(ctx, x.ID), cloud.IsNotFound, "deleting a load balancer that is gone")
+	none(o.Find(ctx, "api", clusterTag))(b)
+	if _, err := b.network().Port(ctx, x.VIPPortID); !cloud.IsNotFound(err) {
+		t.Errorf("its port is left: %v", err)
+	}
+	_, err = o.Members(ctx, uuid.NewString())
+	b.want(err, cloud.IsNotFound, "members of no pool")
+}
+
+func TestLoadBalancerAdopted(t *testing.T) {
+	b := newBed(t)
+	ctx, o, l := t.Context(), b.loadBalancer(), b.lan()
+	b.lost(func() error { _, err := o.Create(ctx, b.balancer("api", l, "10.0.0.10")); return err })
+	x := only(o.Find(ctx, "api", clusterTag))(b)
+	b.later("deleting the load balancer", func(ctx context.Context) error { return b.away(ctx, x.ID) })
+	b.active(x.ID)
+}
+
+func TestLoadBalancerQuota(t *testing.T) {
+	b := newBed(t)
+	ctx, o, l := t.Context(), b.loadBalancer(), b.lan()
+	admin, err := openstack.NewLoadBalancerV2(b.admin, gophercloud.EndpointOpts{})
+	b.must(err)
+	limit := 0
+	_, err = quotas.Update(ctx, admin, b.projectID, quotas.UpdateOpts{Loadbalancer: &limit}).Extract()
+	b.must(err)
+	_, err = o.Create(ctx, b.balancer("api", l, "10.0.0.10"))
+	b.want(err, cloud.IsQuota, "a load balancer too many")
+	q, err := o.Quotas(ctx, b.projectID)
+	b.must(err)
+	if q["load_balancer"] != (cloud.Quota{}) {
+		t.Errorf("quota: %+v", q)
+	}
+	none(o.Find(ctx, "api", clusterTag))(b)
+}
