@@ -249,7 +249,7 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 			FlavorID: or(x.flavor, ""), ImageID: t.ImageID, DockerVolumeSize: cl.DockerVolumeSize, Labels: maps.Clone(cl.Labels), NodeCount: x.count, MinNodeCount: x.least,
 			Status: ops.CreateInProgress, CreatedAt: cl.CreatedAt}
 		if x.flavor == nil {
-			found.err = errors.Join(found.err, about(x.field, badRequest("Invalid input for field/attribute %s. Value: 'None'. Neither the cluster nor its template names a flavor.", x.field)))
+			found.err = errors.Join(found.err, about(x.field, badRequest("%s is needed: neither the cluster nor its template names a flavor.", x.field)))
 			continue
 		}
 		f, err := s.groupSpec(k, g, x.field, x.zones, image)

@@ -3,6 +3,7 @@ package patch
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -99,11 +100,16 @@ func run(view map[string]any, ops []Op) (map[string]any, error) {
 	}
 	o := jsonpatch.NewApplyOptions()
 	o.SupportNegativeIndices = false
-	patched, err := p.ApplyWithOptions(doc, o)
-	if err != nil {
-		return nil, couldNot(text, err)
+	for i, op := range p {
+		doc, err = jsonpatch.Patch{op}.ApplyWithOptions(doc, o)
+		switch {
+		case errors.Is(err, jsonpatch.ErrMissing):
+			return nil, couldNot(text, fmt.Errorf("there is no %s to %s", ops[i].Path, ops[i].Op))
+		case err != nil:
+			return nil, couldNot(text, err)
+		}
 	}
-	d := json.NewDecoder(bytes.NewReader(patched))
+	d := json.NewDecoder(bytes.NewReader(doc))
 	d.UseNumber()
 	var after map[string]any
 	if err := d.Decode(&after); err != nil {

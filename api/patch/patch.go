@@ -79,7 +79,7 @@ func invalid(field, value, reason string) error {
 	if r := []rune(value); len(r) > limit {
 		value = string(r[:limit]) + "…"
 	}
-	return refuse("Invalid input for field/attribute %s. Value: '%s'. %s", field, value, reason)
+	return refuse("Invalid input for field/attribute %s. Value: '%s'. %s", strings.TrimPrefix(field, "/"), value, reason)
 }
 
 func parseOp(item json.RawMessage, rules Rules) (Op, error) {

@@ -51,12 +51,18 @@ func (x *Tenant) openstack(t testing.TB, args ...string) (stdout, stderr string,
 	ctx, cancel := context.WithTimeout(t.Context(), cliTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/usr/bin/openstack", args...)
-	// Debian's tools want Debian's Python, whatever the caller has set up.
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + x.stack.Dir, "SHELL=/bin/bash", "LC_ALL=C.UTF-8", "OS_IDENTITY_API_VERSION=3",
-		"OS_AUTH_URL=" + testenv.Require(t, testenv.KeystoneURL), "OS_REGION_NAME=" + x.stack.Region, "OS_USERNAME=" + x.Name, "OS_PASSWORD=" + x.Password,
-		"OS_PROJECT_NAME=" + x.Name, "OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default"}
+	cmd.Env = x.Environment(t)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err = cmd.Run()
 	return out.String(), errs.String(), err
+}
+
+// Environment is what the tenant has in his environment when he calls OpenStack's commands. Debian's commands want Debian's
+// Python, so it has nothing of ours.
+func (x *Tenant) Environment(t testing.TB) []string {
+	t.Helper()
+	return []string{"PATH=/usr/bin:/bin", "HOME=" + x.stack.Dir, "SHELL=/bin/bash", "LC_ALL=C.UTF-8", "OS_IDENTITY_API_VERSION=3",
+		"OS_AUTH_URL=" + testenv.Require(t, testenv.KeystoneURL), "OS_REGION_NAME=" + x.stack.Region, "OS_USERNAME=" + x.Name, "OS_PASSWORD=" + x.Password,
+		"OS_PROJECT_NAME=" + x.Name, "OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default"}
 }
