@@ -21,13 +21,14 @@ type LoadBalancerInfo struct {
 	ID, Name, Status          string // provisioning status
 	VIPAddress, VIPPortID     string
 	VIPSubnetID, VIPNetworkID string
-	PoolIDs                   []string
+	ListenerIDs, PoolIDs      []string
 	Tags                      []string
 }
 
 func lbInfo(l loadbalancers.LoadBalancer) LoadBalancerInfo {
 	return LoadBalancerInfo{ID: l.ID, Name: l.Name, Status: l.ProvisioningStatus, VIPAddress: l.VipAddress, VIPPortID: l.VipPortID, VIPSubnetID: l.VipSubnetID,
-		VIPNetworkID: l.VipNetworkID, Tags: l.Tags, PoolIDs: mapSlice(l.Pools, func(p pools.Pool) string { return p.ID })}
+		VIPNetworkID: l.VipNetworkID, Tags: l.Tags, PoolIDs: mapSlice(l.Pools, func(p pools.Pool) string { return p.ID }),
+		ListenerIDs: mapSlice(l.Listeners, func(x listeners.Listener) string { return x.ID })}
 }
 
 // Find lists the load balancers with this name and tag.
@@ -40,33 +41,62 @@ func (o *LoadBalancer) Find(ctx context.Context, name, tag string) ([]LoadBalanc
 	return mapSlice(l, lbInfo), wrap(loadBalancer, err, "reading load balancers")
 }
 
-// LoadBalancerSpec is a load balancer for one TCP port, with everything below it.
+// LoadBalancerSpec is a load balancer with nothing below it yet.
 type LoadBalancerSpec struct {
-	Name, Tag, Provider     string
-	SubnetID, Address       string // the VIP's; the address is chosen, so that a second request is refused
-	Port                    int
-	AllowedCIDRs            []string
-	Members                 []string // addresses
-	MonitorDelay            int      // seconds
-	MonitorTimeout, Retries int
+	Name, Tag, Provider string
+	SubnetID, Address   string // the VIP's; the address is chosen, so that a second request is refused
 }
 
-// Create asks for a load balancer with listener, pool, monitor and members in one call: Octavia builds them together,
-// where each on its own would wait for the one before.
+// Create asks for a load balancer. Listener, pool and monitor are added one after the other, when it is ACTIVE again:
+// asked for together with it, they stay in PENDING_CREATE for ever where Octavia's worker is quicker than its API's commit
+// (seen with Octavia 11).
 func (o *LoadBalancer) Create(ctx context.Context, s LoadBalancerSpec) (LoadBalancerInfo, error) {
-	pool := &pools.CreateOpts{Name: s.Name, Protocol: pools.ProtocolTCP, LBMethod: pools.LBMethodRoundRobin, Tags: []string{s.Tag},
-		Members: members(s.Members, s.Port),
-		Monitor: &monitors.CreateOpts{Name: s.Name, Type: monitors.TypeTCP, Delay: s.MonitorDelay, Timeout: s.MonitorTimeout, MaxRetries: s.Retries}}
-	x, err := loadbalancers.Create(ctx, o.c, loadbalancers.CreateOpts{Name: s.Name, Provider: s.Provider, VipSubnetID: s.SubnetID, VipAddress: s.Address, Tags: []string{s.Tag},
-		Listeners: []listeners.CreateOpts{{Name: s.Name, Protocol: listeners.ProtocolTCP, ProtocolPort: s.Port, AllowedCIDRs: s.AllowedCIDRs, DefaultPool: pool, Tags: []string{s.Tag}}}}).Extract()
+	x, err := loadbalancers.Create(ctx, o.c, loadbalancers.CreateOpts{Name: s.Name, Provider: s.Provider, VipSubnetID: s.SubnetID, VipAddress: s.Address, Tags: []string{s.Tag}}).Extract()
 	if err != nil {
 		return LoadBalancerInfo{}, wrap(loadBalancer, err, "creating load balancer %s", s.Name)
 	}
 	return lbInfo(*x), nil
 }
 
-func members(addresses []string, port int) []pools.CreateMemberOpts {
-	return mapSlice(addresses, func(a string) pools.CreateMemberOpts { return pools.CreateMemberOpts{Address: a, ProtocolPort: port} })
+// ListenerSpec is a TCP port of a load balancer.
+type ListenerSpec struct {
+	LoadBalancerID, Name, Tag string
+	Port                      int
+	AllowedCIDRs              []string
+}
+
+// AddListener opens the port. A second one for it is a conflict.
+func (o *LoadBalancer) AddListener(ctx context.Context, s ListenerSpec) error {
+	_, err := listeners.Create(ctx, o.c, listeners.CreateOpts{LoadbalancerID: s.LoadBalancerID, Name: s.Name, Protocol: listeners.ProtocolTCP, ProtocolPort: s.Port,
+		AllowedCIDRs: s.AllowedCIDRs, Tags: []string{s.Tag}}).Extract()
+	return wrap(loadBalancer, err, "adding listener %s", s.Name)
+}
+
+// AddPool gives a listener the pool that its connections go to, by turns. A second one is a conflict.
+func (o *LoadBalancer) AddPool(ctx context.Context, listenerID, name, tag string) error {
+	_, err := pools.Create(ctx, o.c, pools.CreateOpts{ListenerID: listenerID, Name: name, Protocol: pools.ProtocolTCP, LBMethod: pools.LBMethodRoundRobin, Tags: []string{tag}}).Extract()
+	return wrap(loadBalancer, err, "adding pool %s", name)
+}
+
+// MonitorSpec is how a pool's members are looked after: a connection every Delay seconds.
+type MonitorSpec struct {
+	PoolID, Name            string
+	Delay, Timeout, Retries int
+}
+
+// AddMonitor gives a pool its monitor. A second one is a conflict.
+func (o *LoadBalancer) AddMonitor(ctx context.Context, s MonitorSpec) error {
+	_, err := monitors.Create(ctx, o.c, monitors.CreateOpts{PoolID: s.PoolID, Name: s.Name, Type: monitors.TypeTCP, Delay: s.Delay, Timeout: s.Timeout, MaxRetries: s.Retries}).Extract()
+	return wrap(loadBalancer, err, "adding the monitor of pool %s", s.PoolID)
+}
+
+// HasMonitor tells whether a pool has one.
+func (o *LoadBalancer) HasMonitor(ctx context.Context, poolID string) (bool, error) {
+	p, err := pools.Get(ctx, o.c, poolID).Extract()
+	if err != nil {
+		return false, wrap(loadBalancer, err, "reading pool %s", poolID)
+	}
+	return p.MonitorID != "", nil
 }
 
 // Get reads one.

@@ -14,8 +14,8 @@ import (
 // LoadBalancerName is the name of the API's load balancer.
 func LoadBalancerName(s *drivers.Site) string { return name(s, "api") }
 
-// EnsureLoadBalancer makes the API's load balancer with everything below it in one call. The members are set by
-// EnsureMembers when there are hosts.
+// EnsureLoadBalancer makes the API's load balancer and what is below it. The members are set by EnsureMembers when there
+// are hosts.
 func (i *Infrastructure) EnsureLoadBalancer(ctx context.Context, s *drivers.Site) drivers.Result {
 	c, err := i.clients(ctx, s)
 	if err != nil {
@@ -47,7 +47,39 @@ func (i *Infrastructure) EnsureLoadBalancer(ctx context.Context, s *drivers.Site
 	if err != nil {
 		return Verdict(err)
 	}
-	return lbState(x)
+	if x.Status != "ACTIVE" {
+		return lbState(x)
+	}
+	return populate(ctx, s, o, x)
+}
+
+// populate adds what is missing below a load balancer that is ACTIVE. Each addition makes it busy for a while; one whose
+// answer was lost is seen at the next look, and can not be made twice.
+func populate(ctx context.Context, s *drivers.Site, o *cloud.LoadBalancer, x cloud.LoadBalancerInfo) drivers.Result {
+	var err error
+	var what string
+	switch {
+	case len(x.ListenerIDs) == 0:
+		what = "listener"
+		err = o.AddListener(ctx, cloud.ListenerSpec{LoadBalancerID: x.ID, Name: x.Name, Tag: s.Cluster.Tag(), Port: s.Cluster.APIPort, AllowedCIDRs: s.Cluster.AllowedCIDRs})
+	case len(x.PoolIDs) == 0:
+		what = "pool"
+		err = o.AddPool(ctx, x.ListenerIDs[0], x.Name, s.Cluster.Tag())
+	default:
+		has, lookErr := o.HasMonitor(ctx, x.PoolIDs[0])
+		if lookErr != nil {
+			return Verdict(lookErr)
+		}
+		if has {
+			return drivers.Done()
+		}
+		what = "monitor"
+		err = o.AddMonitor(ctx, cloud.MonitorSpec{PoolID: x.PoolIDs[0], Name: x.Name, Delay: 5, Timeout: 3, Retries: 3})
+	}
+	if err != nil && !cloud.IsConflict(err) { // busy, or it is there already
+		return Verdict(err)
+	}
+	return drivers.Continue(drivers.PollInterval, "load balancer %s gets its %s", x.Name, what)
 }
 
 // RemoveFailedLoadBalancer takes a load balancer in ERROR away.
@@ -111,7 +143,7 @@ func (i *Infrastructure) createLoadBalancer(ctx context.Context, s *drivers.Site
 		return drivers.Found{}, &drivers.Fault{Class: drivers.ClassUser, Err: err}
 	}
 	x, err := o.Create(ctx, cloud.LoadBalancerSpec{Name: LoadBalancerName(s), Tag: s.Cluster.Tag(), Provider: s.Cluster.LBProvider,
-		SubnetID: subnetID, Address: address, Port: s.Cluster.APIPort, AllowedCIDRs: s.Cluster.AllowedCIDRs, MonitorDelay: 5, MonitorTimeout: 3, Retries: 3})
+		SubnetID: subnetID, Address: address})
 	return vip(x), err
 }
 

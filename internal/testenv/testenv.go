@@ -30,6 +30,8 @@ const (
 	KeystoneURL = "JEROBOAM_TEST_KEYSTONE_URL"
 	// OpenStack is set when the services beside Keystone are real, too: `make test-openstack`.
 	OpenStack = "JEROBOAM_TEST_OPENSTACK"
+	// OpenStackPort is where that cloud's catalogue says that Jeroboam's API is, on 127.0.0.1.
+	OpenStackPort = "JEROBOAM_TEST_OPENSTACK_JEROBOAM_PORT"
 	// KeystoneAdminPassword is that of user admin in project admin, both in domain Default.
 	KeystoneAdminPassword = "JEROBOAM_TEST_KEYSTONE_ADMIN_PASSWORD"
 )

@@ -147,13 +147,6 @@ func (b *bed) must(err error) {
 	}
 }
 
-// failed ends the test.
-func (b *bed) failed(err error) bool {
-	b.t.Helper()
-	b.t.Fatal(err)
-	return true
-}
-
 // eventually waits for the cloud.
 func (b *bed) eventually(what string, cond func() bool) {
 	b.t.Helper()

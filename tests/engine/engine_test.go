@@ -32,7 +32,7 @@ import (
 )
 
 // eventually is how long a test waits for what has to come.
-const eventually = 40 * time.Second
+const eventually = 2 * time.Minute
 
 // bed is everything that a test of the engine needs.
 type bed struct {

@@ -108,5 +108,8 @@ func (s *Stack) tenant(t testing.TB, roles ...string) *Tenant {
 	return x
 }
 
+// Provider is who the tenant is to gophercloud.
+func (x *Tenant) Provider() *gophercloud.ProviderClient { return x.token }
+
 // Token is a valid token of the tenant.
 func (x *Tenant) Token() string { return x.token.Token() }

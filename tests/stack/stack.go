@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,9 @@ type Options struct {
 	Conductors int
 	// Quotas of a project in the simulated cloud, «name=limit», instead of its defaults.
 	Quotas []string
+	// Real: the cloud is that of `make test-openstack`. There is one place in its catalogue for Jeroboam, so one stack at a
+	// time.
+	Real bool
 }
 
 // Stack is a running service with its surroundings.
@@ -48,8 +52,10 @@ type Stack struct {
 	Simulator, API *Process
 	Conductors     []*Process
 
-	// One and Two are ordinary users of different projects, Admin is the cloud's administrator in a third.
-	One, Two, Admin *Tenant
+	// One and Two are ordinary users of different projects, Admin is the cloud's administrator in a third, Service is whom
+	// the processes are in the cloud. DomainID is where they make a user for each cluster.
+	One, Two, Admin, Service *Tenant
+	DomainID                 string
 }
 
 // Start brings everything up. It ends with the test.
@@ -60,16 +66,16 @@ func Start(t testing.TB, o Options) *Stack {
 	bin := Build(t)
 	s := &Stack{Dir: t.TempDir()}
 	s.Database = dbtest.CreateDatabase(t, mariadb, "mysql")
-	api, simulator := testenv.FreePort(t), testenv.FreePort(t)
-	s.URL, s.SimURL = fmt.Sprintf("http://127.0.0.1:%d", api), fmt.Sprintf("http://127.0.0.1:%d", simulator)
-	s.Region = region(t, s.SimURL, s.URL)
 	domain := testenv.NewDomain(t)
 	service := s.tenant(t, "admin", "service")
 	testenv.Grant(t, roles.AssignOpts{UserID: service.UserID, DomainID: domain.ID}, "admin")
-	s.One, s.Two, s.Admin = s.tenant(t), s.tenant(t), s.tenant(t, "admin")
-
-	s.startSimulator(t, bin, keystone, simulator, service, o)
-	common := s.config(t, keystone, transport(t, o.Broker), api, domain.Name, service)
+	s.Service, s.DomainID = service, domain.ID
+	var common string
+	if o.Real {
+		common = s.amongReal(t, keystone, domain.Name, service)
+	} else {
+		common = s.amongSimulated(t, bin, keystone, domain.Name, service, o)
+	}
 	s.run(t, filepath.Join(bin, "jeroboam-manage"), "--config-file", common, "db", "upgrade")
 	s.API = start(t, s.Dir, "jeroboam-api", filepath.Join(bin, "jeroboam-api"), "--config-file", common)
 	if o.Conductors == 0 {
@@ -84,6 +90,36 @@ func Start(t testing.TB, o Options) *Stack {
 	return s
 }
 
+// amongSimulated starts a simulated cloud and gives the configuration for it.
+func (s *Stack) amongSimulated(t testing.TB, bin, keystone, domain string, service *Tenant, o Options) string {
+	t.Helper()
+	api, simulator := testenv.FreePort(t), testenv.FreePort(t)
+	s.URL, s.SimURL = fmt.Sprintf("http://127.0.0.1:%d", api), fmt.Sprintf("http://127.0.0.1:%d", simulator)
+	s.Region = region(t, s.SimURL, s.URL)
+	s.One, s.Two, s.Admin = s.tenant(t), s.tenant(t), s.tenant(t, "admin")
+	s.startSimulator(t, bin, keystone, simulator, service, o)
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		t.Fatal(err)
+	}
+	return s.config(t, keystone, transport(t, o.Broker), api, service,
+		"[service_user]\ndomain = "+domain+"\nroles = member", "[certificates]\ncert_manager_type = x509keypair\nencryption_keys = "+base64.StdEncoding.EncodeToString(key))
+}
+
+// amongReal gives the configuration for the real cloud, with secrets in Barbican.
+func (s *Stack) amongReal(t testing.TB, keystone, domain string, service *Tenant) string {
+	t.Helper()
+	port, err := strconv.Atoi(testenv.Require(t, testenv.OpenStackPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.URL, s.Region = fmt.Sprintf("http://127.0.0.1:%d", port), testenv.Region
+	members := []string{"member", "load-balancer_member", "creator"} // what Octavia and Barbican want of one
+	s.One, s.Two, s.Admin = s.tenant(t, members...), s.tenant(t, members...), s.tenant(t, "admin")
+	return s.config(t, keystone, testenv.Require(t, testenv.RabbitMQURL), port, service,
+		"[service_user]\ndomain = "+domain+"\nroles = member,load-balancer_member", "[certificates]\ncert_manager_type = barbican")
+}
+
 func (s *Stack) startSimulator(t testing.TB, bin, keystone string, port int, service *Tenant, o Options) {
 	t.Helper()
 	args := []string{"simulate", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--speed", fmt.Sprint(o.Speed), "--public-cidr", rig.PublicCIDR(t),
@@ -96,15 +132,11 @@ func (s *Stack) startSimulator(t testing.TB, bin, keystone string, port int, ser
 }
 
 // config writes the file that all programs share.
-func (s *Stack) config(t testing.TB, keystone, transportURL string, port int, domain string, service *Tenant) string {
+func (s *Stack) config(t testing.TB, keystone, transportURL string, port int, service *Tenant, more ...string) string {
 	t.Helper()
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		t.Fatal(err)
-	}
 	identity := fmt.Sprintf("auth_url = %s\nauth_type = password\nusername = %s\npassword = %s\nuser_domain_name = Default\nproject_name = %s\nproject_domain_name = Default\nregion_name = %s\n",
 		keystone, service.Name, service.Password, service.Name, s.Region)
-	return s.write(t, "jeroboam.conf", strings.Join([]string{
+	return s.write(t, "jeroboam.conf", strings.Join(append([]string{
 		"[DEFAULT]\ndebug = true\ntransport_url = " + transportURL,
 		fmt.Sprintf("[api]\nhost = 127.0.0.1\nport = %d", port),
 		"[conductor]\nlease = 10\npoll_interval = 1",
@@ -112,11 +144,8 @@ func (s *Stack) config(t testing.TB, keystone, transportURL string, port int, do
 		"[database]\nconnection = " + s.Database,
 		"[keystone_authtoken]\nwww_authenticate_uri = " + keystone + "\n" + identity,
 		"[keystone_auth]\n" + identity,
-		"[service_user]\ndomain = " + domain + "\nroles = member",
 		"[quotas]\nmax_clusters_per_project = 1000",
-		"[certificates]\ncert_manager_type = x509keypair\nencryption_keys = " + base64.StdEncoding.EncodeToString(key),
-		"",
-	}, "\n"))
+	}, append(more, "")...), "\n"))
 }
 
 func (s *Stack) write(t testing.TB, name, content string) string {
