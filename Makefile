@@ -8,9 +8,11 @@ MAKEFLAGS += --no-print-directory
 GOLANGCI_VERSION := 2.15.0
 # so that no test cuts another short on few cores; the whole stays well below it
 TEST_TIMEOUT ?= 20m
+# all but what wants more than the services of `make test`
+PACKAGES = $$(go list ./... | grep -v -e /tests/clients/ -e /tests/openstack)
 FUZZTIME ?= 10m
 
-.PHONY: help build demo test test-clients test-quick bench fuzz check-generated lint generate clean
+.PHONY: help build demo test test-clients test-openstack test-quick bench fuzz check-generated lint generate openstack-up openstack-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -30,7 +32,7 @@ test: check-generated ## run every test, against real RabbitMQ, MariaDB, Postgre
 # what `make test` runs among the services; not for use on its own
 .PHONY: test-all
 test-all:
-	@go test -json -p 2 -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v /tests/clients/) | go run ./internal/testenv/summary
+	@go test -json -p 2 -timeout $(TEST_TIMEOUT) $(PACKAGES) | go run ./internal/testenv/summary
 
 test-clients: ## run the suites of the clients themselves against the service among real servers
 	devstack/debian/services run --clients $(MAKE) test-clients-all
@@ -40,8 +42,16 @@ test-clients: ## run the suites of the clients themselves against the service am
 test-clients-all:
 	@go test -json -p 1 -count 1 -timeout $(TEST_TIMEOUT) ./tests/clients/... | go run ./internal/testenv/summary
 
+test-openstack: ## hold what we call of a cloud to a real OpenStack, and do the main job on it (root)
+	devstack/debian/openstack run $(MAKE) test-openstack-all
+
+# what `make test-openstack` runs beside that cloud; not for use on its own
+.PHONY: test-openstack-all
+test-openstack-all:
+	@go test -json -p 1 -count 1 -timeout $(TEST_TIMEOUT) ./tests/contract ./tests/openstack | go run ./internal/testenv/summary
+
 test-quick: ## run the tests that need no services: SQLite, memory, the simulator
-	@go test -json -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v /tests/clients/) | go run ./internal/testenv/summary
+	@go test -json -timeout $(TEST_TIMEOUT) $(PACKAGES) | go run ./internal/testenv/summary
 
 bench: ## run the benchmarks, those of the running service among real servers; each beside something to compare it with
 	devstack/debian/services run $(MAKE) bench-all
@@ -84,6 +94,13 @@ lint: ## gofmt, go vet, golangci-lint (built from source when it is not there)
 
 generate: ## write the generated files anew
 	go generate ./...
+
+openstack-up: ## start a real OpenStack from Debian's packages on loopback, Jeroboam in its catalogue (root)
+	devstack/debian/openstack install
+	devstack/debian/openstack up
+
+openstack-down: ## stop that OpenStack and remove its data
+	devstack/debian/openstack down
 
 clean: ## remove what was built
 	rm -rf bin

@@ -3,7 +3,7 @@
 
 # open_folder makes the work folder, or takes the one there is, and reads its settings.
 open_folder() {
-  if [[ -z $DIR ]]; then DIR=$(mktemp -d "${TMPDIR:-/tmp}/jeroboam-services.XXXXXX"); fi
+  if [[ -z $DIR ]]; then DIR=$(mktemp -d "${TMPDIR:-/tmp}/jeroboam-$PROGRAM.XXXXXX"); fi
   mkdir -p "$DIR"
   DIR=$(cd "$DIR" && pwd)
   [[ -O $DIR ]] || die 2 "$DIR belongs to somebody else"
@@ -18,13 +18,19 @@ open_folder() {
   read_settings
 }
 
-# use_folder takes a folder that `up` has made.
+# use_folder takes a folder that `up` has made, for us alone.
 use_folder() {
-  [[ -n $DIR ]] || die 2 "set JEROBOAM_SERVICES_DIR to the folder that \`up\` has printed"
-  [[ -O $DIR && -e $DIR/settings ]] || die 2 "$DIR is no folder of test services of yours"
-  DIR=$(cd "$DIR" && pwd)
+  find_folder
   lock
   [[ -e $DIR/settings ]] || die 2 "$DIR has just been removed"
+  read_settings
+}
+
+# find_folder takes it without keeping others out.
+find_folder() {
+  [[ -n $DIR ]] || die 2 "set $FOLDER_VARIABLE to the folder that \`up\` has printed"
+  [[ -O $DIR && -e $DIR/settings ]] || die 2 "$DIR is no folder of yours that \`$PROGRAM up\` has made"
+  DIR=$(cd "$DIR" && pwd)
   read_settings
 }
 
@@ -40,19 +46,14 @@ unlock() {
   unset LOCK
 }
 
+# write_settings makes up a password and a free port for each of the program's PORTS.
 write_settings() {
-  local ports
-  mapfile -t ports < <(free_ports 7)
-  cat >"$DIR/settings.new" <<TEXT
-PASSWORD=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-MARIADB_PORT=${ports[0]}
-POSTGRESQL_PORT=${ports[1]}
-RABBITMQ_PORT=${ports[2]}
-RABBITMQ_TLS_PORT=${ports[3]}
-RABBITMQ_DIST_PORT=${ports[4]}
-RABBITMQ_EPMD_PORT=${ports[5]}
-KEYSTONE_PORT=${ports[6]}
-TEXT
+  local free
+  mapfile -t free < <(free_ports "${#PORTS[@]}")
+  {
+    printf 'PASSWORD=%s\n' "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
+    paste -d = <(printf '%s_PORT\n' "${PORTS[@]}") <(printf '%s\n' "${free[@]}")
+  } >"$DIR/settings.new"
   mv "$DIR/settings.new" "$DIR/settings"
 }
 
@@ -79,11 +80,10 @@ accepts() { (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # print_environment prints what tests need to find the services of this folder.
 print_environment() {
   local name
-  printf 'export JEROBOAM_SERVICES_DIR=%s\n' "${DIR@Q}"
-  export_line REAL 1
-  export_line SERVICES "$HERE/services"
+  printf 'export %s=%s\n' "$FOLDER_VARIABLE" "${DIR@Q}"
+  own_env
   for name in "${SERVICES[@]}"; do
-    if [[ -e $DIR/made/$name ]]; then "${name}_env"; fi
+    if [[ -e $DIR/made/$name && $(type -t "${name}_env") == function ]]; then "${name}_env"; fi
   done
 }
 

@@ -8,11 +8,20 @@ readonly PACKAGES=(
 )
 
 # What the suites of clients need beside those: `services install --clients`, `services run --clients`.
-readonly CLIENT_PACKAGES=(tempest magnum-tempest-plugin python3-stestr python3-openstacksdk)
+readonly CLIENT_PACKAGES=(
+  tempest magnum-tempest-plugin python3-stestr python3-openstacksdk
+  openstack-dashboard python3-magnum-ui chromium
+)
 
 # with_clients adds them.
 with_clients() { WANTED+=("${CLIENT_PACKAGES[@]}"); }
 WANTED=("${PACKAGES[@]}")
+
+# What the packages ask, answered: they set nothing up on this machine.
+PRESEEDS=()
+for name in configure_db register-endpoint create-admin-tenant; do
+  PRESEEDS+=("keystone keystone/$name boolean false")
+done
 
 # missing_packages prints what is not installed, one name per line.
 missing_packages() {
@@ -52,8 +61,7 @@ install_unstarted() {
   trap allow_service_starts EXIT
   trap 'exit 1' INT TERM HUP
   forbid_service_starts &&
-    printf 'keystone keystone/%s boolean false\n' configure_db register-endpoint create-admin-tenant |
-    debconf-set-selections &&
+    printf '%s\n' "${PRESEEDS[@]}" | debconf-set-selections &&
     { apt_install "$@" || { apt-get -q update && apt_install "$@"; }; }
 }
 

@@ -1,12 +1,15 @@
 # shellcheck shell=bash
 # Processes: starting, waiting for and ending the servers of this work folder, and no others.
-# Every server has a name; its home is $DIR/NAME, its log $DIR/log/NAME.log, its record $DIR/run/NAME.pid.
+# Every server has a name; its log is $DIR/log/NAME.log, its record $DIR/run/NAME.pid. Its home is $DIR/NAME; servers of
+# one service share one: what follows a dash in a name does not count.
 
 readonly STARTED=${EPOCHREALTIME/[.,]/}
 
 # Root starts each server as the user that its package made for it: most refuse to run as root.
 declare -rA USER_OF=(
   [mariadb]=mysql [postgresql]=postgres [epmd]=rabbitmq [rabbitmq]=rabbitmq [keystone]=keystone
+  [glance]=glance [placement]=placement [neutron]=neutron [nova]=nova [cinder]=cinder [barbican]=barbican
+  [octavia]=octavia [ironic]=ironic
 )
 
 # say NAME TEXT prints one line of progress with the seconds since the command began.
@@ -17,14 +20,15 @@ say() {
 
 # die CODE TEXT ends the command with one line.
 die() {
-  printf 'services: %s\n' "$2" >&2
+  printf '%s: %s\n' "$PROGRAM" "$2" >&2
   exit "$1"
 }
 
 # identity NAME sets the words that run a command as the user of NAME, in its home, with a clean environment.
 identity() {
-  local user=${USER_OF[$1]}
-  AS=(env -i PATH="$PATH" LC_ALL=C.UTF-8 HOME="$DIR/$1")
+  local service=${1%%-*}
+  local user=${USER_OF[$service]}
+  AS=(env -i PATH="$PATH" LC_ALL=C.UTF-8 HOME="$DIR/$service")
   if ((EUID == 0)); then AS+=(setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups --); fi
 }
 
@@ -83,13 +87,15 @@ pid_of() {
   [[ -n $born && $(birth "$pid") == "$born" ]] && printf '%s' "$pid"
 }
 
-# await NAME SECONDS CMD… repeats CMD until it succeeds; fails when time is up or the server NAME has died.
+# await NAME SECONDS CMD… repeats CMD until it succeeds; fails when time is up or the server NAME has died. Whose log says
+# why is in CULPRIT then.
+# shellcheck disable=SC2034 # read by bring_up
 await() {
   local name=$1 deadline=$((SECONDS + $2))
   shift 2
   until "$@" >/dev/null 2>&1; do
-    pid_of "$name" >/dev/null || { say "$name" "died" && return 1; }
-    ((SECONDS < deadline)) || { say "$name" "does not answer" && return 1; }
+    pid_of "$name" >/dev/null || { CULPRIT=$name && say "$name" "died" && return 1; }
+    ((SECONDS < deadline)) || { CULPRIT=$name && say "$name" "does not answer" && return 1; }
     sleep 0.1
   done
 }

@@ -1,0 +1,63 @@
+# shellcheck shell=bash disable=SC2034
+# Ironic with hardware that only pretends: a node is deployed with no machine behind it.
+
+PROCESSES['ironic']='ironic-api ironic-conductor'
+NEEDS['ironic']=mariadb
+
+ironic_make() {
+  home ironic &&
+    as ironic mkdir "$DIR/ironic/lock" &&
+    ironic_conf | put ironic ironic.conf &&
+    database ironic &&
+    as ironic ironic-dbsync --config-file "$DIR/ironic/ironic.conf" upgrade
+}
+
+ironic_conf() {
+  local name
+  cat <<INI
+[DEFAULT]
+use_stderr = true
+host = baremetal
+my_ip = 127.0.0.1
+state_path = $DIR/ironic
+auth_strategy = keystone
+rpc_transport = oslo
+enabled_hardware_types = fake-hardware
+enabled_bios_interfaces = no-bios
+enabled_boot_interfaces = fake
+enabled_console_interfaces = no-console
+enabled_deploy_interfaces = fake
+enabled_inspect_interfaces = no-inspect
+enabled_management_interfaces = fake
+enabled_network_interfaces = flat,noop,neutron
+default_network_interface = flat
+enabled_power_interfaces = fake
+enabled_raid_interfaces = no-raid
+enabled_rescue_interfaces = no-rescue
+enabled_storage_interfaces = noop
+enabled_vendor_interfaces = no-vendor
+$(broker)
+[conductor]
+automated_clean = false
+workers_pool_size = 20
+$(common ironic)
+INI
+  for name in service_catalog glance nova cinder swift inspector neutron; do
+    printf '[%s]\n' "$name" && login ironic && printf 'region_name = RegionOne\n'
+  done
+  printf '%s_network = lan\n' cleaning provisioning
+}
+
+ironic_start() {
+  local config=(--config-file "$DIR/ironic/ironic.conf")
+  needs rabbitmq identity &&
+    daemon ironic-conductor ironic-conductor "${config[@]}" &&
+    wsgi ironic-api "$IRONIC_PORT" /usr/bin/ironic-api-wsgi 1 1 -- "${config[@]}" &&
+    answering ironic-api "$IRONIC_PORT" &&
+    await ironic-conductor 60 ironic_complete
+}
+
+# ironic_complete succeeds when the conductor has said which hardware it takes.
+ironic_complete() {
+  (($(mariadb_sql -BN -e 'SELECT count(*) FROM ironic.conductor_hardware_interfaces') > 0))
+}
