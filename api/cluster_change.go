@@ -75,6 +75,11 @@ func (s *Server) updateCluster(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if ch.nodeCount != nil {
+		if err := s.hasRoom(c, v, worker, *ch.nodeCount); err != nil {
+			return err
+		}
+	}
 	return s.applyClusterChange(c, v.UUID, ch)
 }
 
@@ -221,6 +226,9 @@ func (s *Server) resizeCluster(c echo.Context) error {
 	if target == nil {
 		return badRequest("The cluster has no default worker group: name a nodegroup.")
 	}
+	if err := s.hasRoom(c, v, target, *count); err != nil {
+		return err
+	}
 	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
 		i := slices.IndexFunc(sn.NodeGroups, func(g *db.NodeGroup) bool { return g.UUID == target.UUID })
 		if i < 0 {
@@ -232,6 +240,25 @@ func (s *Server) resizeCluster(c echo.Context) error {
 		return err
 	}
 	return accepted(c, v.UUID)
+}
+
+// hasRoom tells whether the caller's project has room for the nodes that a group gets. Otherwise it would get as many as fit,
+// and nobody else in the project any.
+func (s *Server) hasRoom(c echo.Context, v *db.ClusterView, g *db.NodeGroup, count int) error {
+	if g == nil || count <= g.NodeCount || v.ProjectID != callerOf(c).ProjectID {
+		return nil
+	}
+	k, err := s.checks(c)
+	if err != nil {
+		return err
+	}
+	f, err := k.flavor("node_count", g.FlavorID)
+	if err != nil {
+		return err
+	}
+	var d demand
+	d.hosts(count-g.NodeCount, f, g)
+	return k.quotas(d)
 }
 
 // requestResize decides on a node group's new size.

@@ -64,7 +64,7 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	}
 	cl := &db.Cluster{UUID: s.NewUUID(), ProjectID: who.ProjectID, UserID: who.UserID, Name: r.name, ClusterTemplateID: t.UUID,
 		Keypair: pick(r.keypair, t.KeypairID), DockerVolumeSize: pick(r.dockerVolumeSize, t.DockerVolumeSize), Labels: mergeLabels(t.Labels, r.labels, r.mergeLabels),
-		MasterFlavorID: pick(r.masterFlavor, t.MasterFlavorID), FlavorID: pick(r.flavor, t.FlavorID), CreateTimeout: r.createTimeout, DiscoveryURL: r.discoveryURL,
+		MasterFlavorID: pick(pick(r.masterFlavor, t.MasterFlavorID), pick(r.flavor, t.FlavorID)), FlavorID: pick(r.flavor, t.FlavorID), CreateTimeout: r.createTimeout, DiscoveryURL: r.discoveryURL,
 		FixedNetwork: pick(r.fixedNetwork, t.FixedNetwork), FixedSubnet: pick(r.fixedSubnet, t.FixedSubnet),
 		FloatingIPEnabled: or(r.floatingIP, t.FloatingIPEnabled), MasterLBEnabled: or(r.masterLB, t.MasterLBEnabled), Status: ops.CreateInProgress, CreatedAt: s.Now()}
 	if cl.Name == "" {

@@ -286,3 +286,23 @@ func TestUpgradeRequests(t *testing.T) {
 		{"nothing", b.one, "POST", path + "/actions/upgrade", "", 400, `Missing argument: "cluster_upgrade_req"`}, {"another's template", b.one, "POST", path + "/actions/upgrade", object{"cluster_template": b.other.template(nil)}, 404, "could not be found"},
 		{"a query", b.one, "POST", path + "/actions/upgrade?x=1", object{"cluster_template": next}, 400, `Unknown argument: "x"`}, {"no cluster", b.one, "POST", "/v1/clusters/nope/actions/upgrade", object{"cluster_template": next}, 404, "Cluster nope"}})
 }
+
+// TestGrowthNeedsRoom: what does not fit into the project's quotas is refused before anything changes.
+func TestGrowthNeedsRoom(t *testing.T) {
+	b := newBed(t)
+	id := b.one.cluster(b.one.template(nil), nil)
+	b.set(id, "CREATE_COMPLETE", "CREATE_COMPLETE", nil)
+	path := "/v1/clusters/" + id
+	for name, a := range map[string]answer{
+		"resize": b.one.want(403, "POST", path+"/actions/resize", object{"node_count": 5000}),
+		"patch":  b.one.want(403, "PATCH", path, []object{op("replace", "/node_count", 5000)}),
+	} {
+		if d := a.detail(); !strings.Contains(d, "quota of instances is 100") {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+	if x := b.one.want(200, "GET", path, nil).json(); x["status"] != "CREATE_COMPLETE" || x["node_count"] != 1.0 {
+		t.Errorf("it has changed: %v, %v", x["status"], x["node_count"])
+	}
+	b.admin.want(202, "PATCH", path, []object{op("replace", "/node_count", 5000)}) // an admin's own quotas say nothing about it
+}
