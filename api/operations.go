@@ -219,18 +219,17 @@ func (s *Server) requestRetry(c echo.Context, sn *db.Snapshot, old *db.Operation
 	if err := ops.AllowedAgain(kind, sn.Cluster.Status); err != nil {
 		return nil, err
 	}
-	var group *db.NodeGroup
+	group := found(sn, old.NodeGroupUUID)
+	if group == nil && old.NodeGroupUUID != "" {
+		return nil, badRequest("Operation %s cannot be retried: its node group is gone.", old.UUID)
+	}
 	for _, g := range sn.NodeGroups {
-		if kind.ClusterScoped() || g.UUID == old.NodeGroupUUID {
+		if kind.Concerns(g, old.NodeGroupUUID) {
 			if g.Status != kind.GroupFailed() {
 				return nil, badRequest("Operation %s cannot be retried: node group %s is %s.", old.UUID, g.Name, g.Status)
 			}
-			group = g
 			g.Status, g.StatusReason = kind.GroupProgress(), nil
 		}
-	}
-	if group == nil {
-		return nil, badRequest("Operation %s cannot be retried: its node group is gone.", old.UUID)
 	}
 	op, err := ops.New(s.NewUUID(), kind, sn.Cluster, group, nil)
 	if err != nil {
@@ -246,4 +245,13 @@ func (s *Server) requestRetry(c echo.Context, sn *db.Snapshot, old *db.Operation
 	sn.Operations = append(sn.Operations, op)
 	sn.Cluster.Status, sn.Cluster.StatusReason = kind.Progress(), nil
 	return []*db.Operation{op}, nil
+}
+
+// found gives a node group of the snapshot; nil when there is none of that UUID.
+func found(sn *db.Snapshot, uuid string) *db.NodeGroup {
+	i := slices.IndexFunc(sn.NodeGroups, func(g *db.NodeGroup) bool { return g.UUID == uuid })
+	if i < 0 {
+		return nil
+	}
+	return sn.NodeGroups[i]
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -94,7 +95,8 @@ func (s *Server) resolveUpgrade(c echo.Context, v *db.ClusterView, t *db.Cluster
 	if l.err != nil {
 		return ops.Upgrade{}, l.err
 	}
-	return ops.Upgrade{TemplateID: t.UUID, ImageID: image.ID, KubernetesVersion: version, MaxBatchSize: batch}, skew(spec.KubernetesVersion, version)
+	target := ops.Target{TemplateID: t.UUID, Image: t.ImageID, ImageID: image.ID, Distro: image.Properties["os_distro"], KubernetesVersion: version}
+	return ops.Upgrade{Target: target, MaxBatchSize: batch}, skew(spec.KubernetesVersion, version)
 }
 
 // skew refuses what kubeadm refuses: going back, and skipping a minor version.
@@ -126,10 +128,28 @@ func (s *Server) requestUpgrade(c echo.Context, sn *db.Snapshot, target *db.Node
 	if err := ops.Allowed(kind, sn.Cluster.Status); err != nil {
 		return nil, err
 	}
+	var spec ops.ClusterSpec
+	if err := json.Unmarshal(sn.Cluster.Spec, &spec); err != nil {
+		return nil, fmt.Errorf("reading a cluster's spec: %w", err)
+	}
+	if err := skew(spec.KubernetesVersion, params.KubernetesVersion); err != nil { // it may have changed since
+		return nil, err
+	}
+	uuid := ""
+	if group != nil {
+		uuid = group.UUID
+	}
+	params.From = map[string]ops.Target{}
 	for _, g := range sn.NodeGroups {
-		if group == nil || group == g {
-			g.Status, g.StatusReason = ops.UpdateInProgress, nil
+		if !kind.Concerns(g, uuid) {
+			continue
 		}
+		var had ops.GroupSpec
+		if err := json.Unmarshal(g.Spec, &had); err != nil {
+			return nil, fmt.Errorf("reading the spec of a node group: %w", err)
+		}
+		params.From[g.UUID] = ops.Target{TemplateID: sn.Cluster.ClusterTemplateID, Image: g.ImageID, ImageID: had.ImageID, Distro: had.Distro, KubernetesVersion: cmp.Or(had.KubeVersion, spec.KubernetesVersion)}
+		g.Status, g.StatusReason = ops.UpdateInProgress, nil
 	}
 	op, err := ops.New(s.NewUUID(), kind, sn.Cluster, group, params)
 	if err != nil {

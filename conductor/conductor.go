@@ -22,6 +22,7 @@ type Config struct {
 	Workers       int           `opt:"max_parallel_operations" default:"32" min:"1" help:"How many operations this conductor works on side by side"`
 	Lease         time.Duration `opt:"lease" default:"60" min:"10" unit:"s" help:"Seconds after which another conductor may take over an operation whose owner was not heard of. Renewed at a third of it"`
 	PollInterval  time.Duration `opt:"poll_interval" default:"5" min:"1" unit:"s" help:"Longest time between two looks at what the cloud is asked to do"`
+	DrainTimeout  time.Duration `opt:"drain_timeout" default:"900" min:"0" unit:"s" help:"Seconds for which disruption budgets can keep pods on a node that is to go. After that they are deleted all the same"`
 	SweepInterval time.Duration `opt:"sweep_interval" default:"1" min:"1" unit:"s" help:"How often due operations are looked for that the queue did not ring for"`
 	RingAgain     time.Duration `opt:"ring_again" default:"30" min:"5" unit:"s" help:"Seconds after which the queue is rung again for an operation that nobody claimed"`
 }

@@ -23,7 +23,9 @@ type Node struct {
 	NodeGroupUUID string     `bun:"nodegroup_uuid"`
 	Name          string     `bun:"name"` // host, server and Kubernetes node name; unique in the cluster
 	State         string     `bun:"state"`
-	First         bool       `bun:"first"` // the control plane that runs `kubeadm init`
+	First         bool       `bun:"first"`    // the control plane that runs `kubeadm init`
+	Replaces      string     `bun:"replaces"` // UUID of the node whose place it takes
+	ImageID       string     `bun:"image_id"` // that its host is made of
 	HostID        string     `bun:"host_id"`
 	Addresses     List       `bun:"addresses,type:text"` // fixed first, then floating
 	Ready         bool       `bun:"ready"`

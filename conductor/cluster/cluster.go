@@ -37,8 +37,18 @@ type Executor struct {
 	Validity time.Duration
 	// PollInterval bounds how long a step that waits for the cloud sleeps.
 	PollInterval time.Duration
+	// DrainTimeout is how long disruption budgets can keep pods on a node that is to go.
+	DrainTimeout time.Duration
 	// OwnCredentials: there are no service users; whoever the service is acts for all clusters.
 	OwnCredentials bool
+}
+
+// clock is the one by which steps are timed.
+func (e *Executor) clock() time.Time {
+	if e.Runner.Clock != nil {
+		return e.Runner.Clock()
+	}
+	return e.Now()
 }
 
 // Verdict is what a slice came to.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -20,23 +21,28 @@ func (w *work) complete() {
 	}
 	w.nodeRows()
 	for _, g := range w.s.NodeGroups {
-		if kind == ops.ClusterCreate || g.UUID == w.op.NodeGroupUUID {
+		if kind.Concerns(g, w.op.NodeGroupUUID) {
 			g.Status, g.StatusReason = kind.GroupComplete(), nil
-			g.NodeAddresses, g.Version = w.groupAddresses(g), w.version()
+			version := w.version(g)
+			g.NodeAddresses, g.Version = w.groupAddresses(g), &version
 		}
 	}
 	if kind == ops.NodeGroupDelete {
 		w.s.RemoveNodeGroup(w.op.NodeGroupUUID)
 	}
-	if kind == ops.ClusterCreate {
+	switch kind {
+	case ops.ClusterCreate:
 		w.clusterIsUp()
+	case ops.ClusterUpgrade:
+		w.s.Cluster.COEVersion = &w.spec.KubernetesVersion
 	}
 	w.clusterStatus()
 }
 
-func (w *work) version() *string {
-	v := w.spec.KubernetesVersion
-	return &v
+// version of Kubernetes that a group's nodes are to run. It is the cluster's own but while the cluster is ahead of a group
+// that has not been upgraded yet.
+func (w *work) version(g *db.NodeGroup) string {
+	return cmp.Or(groupSpec(g).KubeVersion, w.spec.KubernetesVersion)
 }
 
 func (w *work) clusterIsUp() {
@@ -46,7 +52,7 @@ func (w *work) clusterIsUp() {
 		c.APIAddress = &url
 	}
 	healthy := "HEALTHY"
-	c.COEVersion, c.HealthStatus = w.version(), &healthy
+	c.COEVersion, c.HealthStatus = &w.spec.KubernetesVersion, &healthy
 	c.HealthStatusReason = db.Strings{"api": "ok"}
 	for _, n := range w.s.Nodes {
 		c.HealthStatusReason[n.Name+".Ready"] = "True"
@@ -73,7 +79,7 @@ func (w *work) failed(reason string) {
 	kind := ops.Kind(w.op.Kind)
 	w.nodeRows() // what was reached counts: the next attempt keeps the nodes that are ready
 	for _, g := range w.s.NodeGroups {
-		if g.UUID == w.op.NodeGroupUUID || (kind.ClusterScoped() && strings.HasSuffix(g.Status, "_IN_PROGRESS")) {
+		if g.UUID == w.op.NodeGroupUUID || (kind.Concerns(g, "") && strings.HasSuffix(g.Status, "_IN_PROGRESS")) {
 			g.Status, g.StatusReason = kind.GroupFailed(), &reason
 		}
 	}

@@ -85,10 +85,7 @@ func userDataFault(err error) drivers.Result {
 }
 
 func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byte, error) {
-	var spec ops.GroupSpec
-	if err := json.Unmarshal(orEmpty(g.Spec), &spec); err != nil {
-		return nil, fmt.Errorf("reading the spec of node group %s: %w", g.Name, err)
-	}
+	spec := groupSpec(g)
 	address, _, ok := w.endpoint()
 	if !ok {
 		return nil, errors.New("the address of the Kubernetes API is not known yet")
@@ -106,7 +103,7 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 		return nil, err
 	}
 	labels, _ := userdata.SplitLabels(nodeLabels(g))
-	h := userdata.Host{Name: n.Name, Role: userdata.RoleWorker, Distro: spec.Distro, ClusterName: w.s.Cluster.StackID, KubernetesVersion: w.spec.KubernetesVersion,
+	h := userdata.Host{Name: n.Name, Role: userdata.RoleWorker, Distro: spec.Distro, ClusterName: w.s.Cluster.StackID, KubernetesVersion: w.version(g),
 		ControlPlaneEndpoint: net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort)), APIServerCertSANs: w.certSANs(), PodSubnet: w.spec.PodCIDR, ServiceSubnet: w.spec.ServiceCIDR,
 		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, CACertHash: pin, NodeLabels: labels, NodeTaints: taints(g),
 		ImageRepository: w.spec.ImageRepository, Proxy: userdata.Proxy{HTTP: w.spec.HTTPProxy, HTTPS: w.spec.HTTPSProxy, No: split(w.spec.NoProxy)}}
@@ -173,10 +170,10 @@ func split(list string) []string {
 	return out
 }
 
-// ensureMembers puts the control planes behind the load balancer.
-func (w *work) ensureMembers(ctx context.Context) drivers.Result {
-	var addresses []string
-	for _, n := range w.nodesOf(db.NodeWanted, w.controlPlanes()...) {
+// ensureMembers makes these control planes, and no others, those behind the load balancer.
+func (w *work) ensureMembers(ctx context.Context, nodes []*db.Node) drivers.Result {
+	addresses := make([]string, 0, len(nodes))
+	for _, n := range nodes {
 		r, ok := w.l.Find(drivers.KindPort, n.Name)
 		if !ok || r.Attrs[drivers.AttrAddress] == "" {
 			return drivers.Failed(drivers.ClassInternal, "control plane %s has no address", n.Name)

@@ -178,11 +178,15 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node) drivers.Result {
 		return drivers.Transient(err)
 	}
 	x, ok := all[n.Name]
+	version := w.spec.KubernetesVersion
+	if g := w.group(n.NodeGroupUUID); g != nil {
+		version = w.version(g)
+	}
 	switch {
 	case !ok:
 		return drivers.Continue(drivers.PollInterval, "node %s to join the cluster", n.Name)
-	case x.Version != w.spec.KubernetesVersion:
-		return drivers.Failed(drivers.ClassUser, "node %s runs Kubernetes %s, the cluster is %s: the image does not have what its property kube_version says", n.Name, x.Version, w.spec.KubernetesVersion)
+	case x.Version != version:
+		return drivers.Failed(drivers.ClassUser, "node %s runs Kubernetes %s instead of %s: the image does not have what its property kube_version says", n.Name, x.Version, version)
 	case !x.Ready:
 		return drivers.Continue(drivers.PollInterval, "node %s to be ready: %s", n.Name, x.Reason)
 	}
@@ -240,45 +244,6 @@ stringData:
 `, id, id, secret, w.e.Now().Add(tokenTTL).UTC().Format(time.RFC3339))
 	if err := c.Apply(ctx, []byte(manifest), "jeroboam"); err != nil {
 		return drivers.Transient(fmt.Errorf("renewing the join token: %w", err))
-	}
-	return drivers.Done()
-}
-
-// drain evicts what runs on a node. It ends when nothing is left, or when its deadline is over: then the node goes all
-// the same when it was never healthy, since there is nobody to ask.
-func (w *work) drain(ctx context.Context, n *db.Node) drivers.Result {
-	if !n.Ready { // it never joined
-		return drivers.Done()
-	}
-	c, err := w.kube(ctx)
-	if err != nil {
-		return drivers.FromError(err)
-	}
-	left, err := c.Drain(ctx, n.Name, kube.DrainOptions{})
-	switch {
-	case err != nil:
-		return drivers.Transient(fmt.Errorf("draining %s: %w", n.Name, err))
-	case len(left) > 0:
-		return drivers.Continue(drivers.PollInterval, "%d pods to leave %s: %s", len(left), n.Name, strings.Join(left[:min(len(left), 3)], ", "))
-	}
-	return drivers.Done()
-}
-
-// deleteNode takes the node out of the cluster, once no volume is attached to it any more.
-func (w *work) deleteNode(ctx context.Context, n *db.Node) drivers.Result {
-	c, err := w.kube(ctx)
-	if err != nil {
-		return drivers.FromError(err)
-	}
-	attached, err := c.VolumeAttachments(ctx, n.Name)
-	if err != nil {
-		return drivers.Transient(err)
-	}
-	if attached > 0 {
-		return drivers.Continue(drivers.PollInterval, "%d volumes to leave %s", attached, n.Name)
-	}
-	if err := c.DeleteNode(ctx, n.Name); err != nil {
-		return drivers.Transient(fmt.Errorf("deleting node %s: %w", n.Name, err))
 	}
 	return drivers.Done()
 }

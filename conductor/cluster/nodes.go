@@ -19,14 +19,16 @@ func (w *work) seen(nodes map[string]kube.Node) {
 
 // nodeRows takes the rows of nodes that are gone away and fills those that are there.
 func (w *work) nodeRows() {
+	for _, n := range w.s.Nodes {
+		w.fillNode(n)
+	}
+	retireReplaced(w.s)
 	for _, n := range slices.Clone(w.s.Nodes) {
 		_, hasPort := w.l.Find(drivers.KindPort, n.Name)
 		_, hasServer := w.l.Find(drivers.KindServer, n.Name)
 		if n.State == db.NodeRemoving && !hasPort && !hasServer {
 			w.s.RemoveNode(n.UUID)
-			continue
 		}
-		w.fillNode(n)
 	}
 }
 
@@ -39,7 +41,10 @@ func (w *work) fillNode(n *db.Node) {
 		n.Addresses = []string{r.Attrs[drivers.AttrAddress]}
 	}
 	if w.stepDone(readyTask(n)) {
-		n.Ready, n.Version = true, w.spec.KubernetesVersion
+		n.Ready = true
+		if g := w.group(n.NodeGroupUUID); g != nil {
+			n.Version = w.version(g)
+		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

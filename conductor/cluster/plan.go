@@ -24,6 +24,7 @@ func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
 		for _, g := range s.NodeGroups {
 			scale(s, g, nil, now)
 		}
+		electFirst(s)
 	case ops.ClusterDelete:
 		for _, n := range s.Nodes {
 			n.State = db.NodeRemoving
@@ -39,12 +40,8 @@ func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
 				return fmt.Errorf("reading the operation's parameters: %w", err)
 			}
 		}
-		if first { // what an earlier attempt did not bring to life is given up: new hosts may do better
-			for _, n := range s.Nodes {
-				if n.NodeGroupUUID == g.UUID && !n.Ready {
-					n.State = db.NodeRemoving
-				}
-			}
+		if first {
+			giveUpUnready(s, g)
 		}
 		scale(s, g, p.NodesToRemove, now)
 	case ops.NodeGroupDelete:
@@ -109,10 +106,38 @@ func scale(s *db.Snapshot, g *db.NodeGroup, remove []string, now time.Time) {
 		have[i].State = db.NodeRemoving
 	}
 	for range g.NodeCount - len(have) {
-		n := &db.Node{UUID: uuid.NewString(), ClusterUUID: g.ClusterUUID, NodeGroupUUID: g.UUID, State: db.NodeWanted, CreatedAt: now,
-			Name: fmt.Sprintf("%s-%s-%s", s.Cluster.StackID, ops.Label(g.Name, 20), suffix())}
-		n.First = g.Role == db.RoleMaster && !slices.ContainsFunc(s.Nodes, func(x *db.Node) bool { return x.First })
-		s.Nodes = append(s.Nodes, n)
+		s.Nodes = append(s.Nodes, newNode(s, g, now))
+	}
+}
+
+// newNode is a node of the group that is to be made.
+func newNode(s *db.Snapshot, g *db.NodeGroup, now time.Time) *db.Node {
+	return &db.Node{UUID: uuid.NewString(), ClusterUUID: g.ClusterUUID, NodeGroupUUID: g.UUID, State: db.NodeWanted, CreatedAt: now,
+		ImageID: groupSpec(g).ImageID, Name: fmt.Sprintf("%s-%s-%s", s.Cluster.StackID, ops.Label(g.Name, 20), suffix())}
+}
+
+// groupSpec of a node group: one that cannot be read is that of no image, which no host can be made of.
+func groupSpec(g *db.NodeGroup) ops.GroupSpec {
+	var spec ops.GroupSpec
+	if err := json.Unmarshal(orEmpty(g.Spec), &spec); err != nil {
+		return ops.GroupSpec{}
+	}
+	return spec
+}
+
+// electFirst names the control plane that runs `kubeadm init`. Only a cluster that is being created has one to elect:
+// whatever comes later joins what is there.
+func electFirst(s *db.Snapshot) {
+	masters := map[string]bool{}
+	for _, g := range s.NodeGroups {
+		masters[g.UUID] = g.Role == db.RoleMaster
+	}
+	if slices.ContainsFunc(s.Nodes, func(n *db.Node) bool { return n.First }) {
+		return
+	}
+	i := slices.IndexFunc(s.Nodes, func(n *db.Node) bool { return n.State == db.NodeWanted && masters[n.NodeGroupUUID] })
+	if i >= 0 {
+		s.Nodes[i].First = true
 	}
 }
 

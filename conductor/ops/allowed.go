@@ -18,6 +18,8 @@ func (e *StatusError) Error() string {
 var verbs = map[Kind]string{
 	NodeGroupCreate: "Creating a nodegroup in", NodeGroupResize: "Resizing",
 	NodeGroupDelete: "Deleting a nodegroup of", NodeGroupUpdate: "Updating a nodegroup of", ClusterUpgrade: "Upgrading", NodeGroupUpgrade: "Upgrading", ClusterDelete: "Deleting", ClusterCreate: "Creating",
+	NodeGroupHeal: "Healing nodes of", ClusterRotateCA: "Rotating the CA of", ClusterRenewCertificates: "Renewing the certificates of",
+	ClusterRotateCredential: "Rotating the credential of", ClusterRepair: "Repairing", ClusterHibernate: "Hibernating", ClusterResume: "Resuming",
 }
 
 // Allowed is the table of which operation may follow which status of a cluster. It asks whether an operation that
@@ -27,10 +29,11 @@ var verbs = map[Kind]string{
 //	                    CREATE_              UPDATE_               DELETE_
 //	                    IN_PROGRESS C F      IN_PROGRESS C F       IN_PROGRESS F
 //	cluster.delete      yes         yes yes  yes         yes yes   yes         yes
-//	nodegroup.*         no          yes no   yes         yes yes   no          no
-//	*.upgrade           no          yes no   no          yes yes   no          no
+//	cluster.upgrade     no          yes no   no          yes yes   no          no
+//	all others          no          yes no   yes         yes yes   no          no
 //
-// Operations on the same node group queue behind each other by their scope.
+// Operations on the same node group queue behind each other by their scope, and what needs the whole cluster queues behind
+// everything. An upgrade of the cluster does not queue: it is checked against the version that the cluster has.
 func Allowed(kind Kind, status string) error {
 	if kind == ClusterDelete {
 		return nil
@@ -39,7 +42,7 @@ func Allowed(kind Kind, status string) error {
 	case CreateComplete, UpdateComplete, UpdateFailed:
 		return nil
 	case UpdateInProgress:
-		if kind != ClusterUpgrade && kind != NodeGroupUpgrade {
+		if kind != ClusterUpgrade {
 			return nil
 		}
 	}

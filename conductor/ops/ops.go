@@ -5,6 +5,7 @@ package ops
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/jeroboam-cloud/jeroboam/db"
 )
@@ -23,6 +24,17 @@ const (
 	NodeGroupUpdate  Kind = "nodegroup.update"
 	ClusterUpgrade   Kind = "cluster.upgrade"
 	NodeGroupUpgrade Kind = "nodegroup.upgrade"
+	// NodeGroupHeal mends or replaces nodes that are not well.
+	NodeGroupHeal Kind = "nodegroup.heal"
+	// ClusterRotateCA replaces the cluster's authorities, ClusterRenewCertificates what they have signed.
+	ClusterRotateCA          Kind = "cluster.rotate_ca"
+	ClusterRenewCertificates Kind = "cluster.renew_certificates"
+	// ClusterRotateCredential replaces what the cluster logs in to the cloud with.
+	ClusterRotateCredential Kind = "cluster.rotate_credential"
+	// ClusterRepair puts back what somebody took away from the cluster in the cloud.
+	ClusterRepair    Kind = "cluster.repair"
+	ClusterHibernate Kind = "cluster.hibernate"
+	ClusterResume    Kind = "cluster.resume"
 )
 
 // Statuses of clusters and node groups that we set. Magnum's enumeration has nine more that nobody emits.
@@ -37,9 +49,20 @@ const (
 	DeleteFailed     = "DELETE_FAILED"
 )
 
-// ClusterScoped tells whether the operation needs the whole cluster; the others need one node group.
-func (k Kind) ClusterScoped() bool {
-	return k == ClusterCreate || k == ClusterDelete || k == ClusterUpgrade
+// ClusterScoped tells whether the operation is about the whole cluster; the others are about one node group.
+func (k Kind) ClusterScoped() bool { return strings.HasPrefix(string(k), "cluster.") }
+
+// Concerns tells whether an operation of this kind, about the group of that UUID or the whole cluster, decides the status
+// of a node group.
+func (k Kind) Concerns(g *db.NodeGroup, groupUUID string) bool {
+	switch k {
+	case ClusterCreate, ClusterDelete, ClusterUpgrade:
+		return true
+	case ClusterHibernate, ClusterResume:
+		return g.Role != db.RoleMaster
+	default:
+		return groupUUID != "" && g.UUID == groupUUID
+	}
 }
 
 // Progress is the status of a cluster while an operation of this kind runs, Complete and Failed those of its end.
@@ -95,20 +118,45 @@ type Resize struct {
 
 // Upgrade is what ClusterUpgrade and NodeGroupUpgrade carry.
 type Upgrade struct {
-	TemplateID        string `json:"template_id"` // UUID of the template that the cluster has afterwards
-	ImageID           string `json:"image_id"`
-	KubernetesVersion string `json:"kubernetes_version"`
-	MaxBatchSize      int    `json:"max_batch_size"` // nodes that may be away at once
+	Target
+	MaxBatchSize int `json:"max_batch_size"` // nodes that may be away at once
+	// From is what the groups had when the upgrade was asked for, by UUID: where a rollback leads.
+	From map[string]Target `json:"from,omitempty"`
+	// Back leads back to the versions of From that a failed upgrade left.
+	Back bool `json:"back,omitempty"`
 }
 
-// New makes an operation's row for the cluster; group is nil for one of the whole cluster.
+// Target is what nodes are made of.
+type Target struct {
+	TemplateID        string `json:"template_id"` // UUID of the cluster's template
+	Image             string `json:"image"`       // as the template names it
+	ImageID           string `json:"image_id"`
+	Distro            string `json:"distro"`
+	KubernetesVersion string `json:"kubernetes_version"`
+}
+
+// Heal is what a NodeGroupHeal carries.
+type Heal struct {
+	Nodes []string `json:"nodes"` // names of the nodes that are not well
+}
+
+// Delete is what a ClusterDelete carries.
+type Delete struct {
+	// Force ends the row whatever is left in the cloud, and records what that is.
+	Force bool `json:"force,omitempty"`
+}
+
+// New makes an operation's row for the cluster; group is nil for one of the whole cluster. What changes the control plane
+// needs the cluster for itself.
 func New(uuid string, kind Kind, c *db.Cluster, group *db.NodeGroup, params any) (*db.Operation, error) {
 	o := &db.Operation{UUID: uuid, Kind: string(kind), ClusterUUID: c.UUID, ProjectID: c.ProjectID, Status: db.OpPending, Scope: db.ScopeCluster}
 	if !kind.ClusterScoped() {
 		if group == nil {
 			return nil, fmt.Errorf("operation %s needs a node group", kind)
 		}
-		o.NodeGroupUUID, o.Scope = group.UUID, group.UUID
+		if o.NodeGroupUUID = group.UUID; group.Role != db.RoleMaster {
+			o.Scope = group.UUID
+		}
 	}
 	if params != nil {
 		raw, err := json.Marshal(params)

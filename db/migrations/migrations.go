@@ -23,6 +23,9 @@ func All() *migrate.Migrations {
 	m.Add(migrate.Migration{Name: "20261124000001", Comment: "template_seq", Up: func(ctx context.Context, g *migrate.Migrator, _ *migrate.Migration) error {
 		return addColumn(ctx, g, "cluster_template", "seq", big)
 	}})
+	m.Add(migrate.Migration{Name: "20261125000001", Comment: "day_two", Up: func(ctx context.Context, g *migrate.Migrator, _ *migrate.Migration) error {
+		return addColumns(ctx, g, dayTwo())
+	}})
 	return m
 }
 
@@ -78,6 +81,15 @@ func typed(d dialect.Name, column string) string {
 		r = strings.NewReplacer("ID!", "INTEGER PRIMARY KEY AUTOINCREMENT", "TIME!", "TIMESTAMP", "BOOL!", "BOOLEAN", "BLOB!", "BLOB", "TEXT!", "TEXT")
 	}
 	return r.Replace(column)
+}
+
+func addColumns(ctx context.Context, g *migrate.Migrator, l []column) error {
+	for _, c := range l {
+		if err := addColumn(ctx, g, c.table, c.name, c.kind); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addColumn adds a column to a table, unless it is there.

@@ -48,7 +48,7 @@ func (s *Service) Conductor() (*Conductor, error) {
 		Executor: &cluster.Executor{
 			Store: s.store, Infra: network, Machines: machines, Secrets: s.secrets, Kube: c.clients, Log: s.log,
 			Runner: flow.Runner{Parallel: s.cfg.Conducting.Parallel}, Now: time.Now,
-			KeySize: s.cfg.X509.RSAKeySize, Validity: s.cfg.X509.validity(), PollInterval: s.cfg.Conductor.PollInterval, OwnCredentials: s.own,
+			KeySize: s.cfg.X509.RSAKeySize, Validity: s.cfg.X509.validity(), PollInterval: s.cfg.Conductor.PollInterval, DrainTimeout: s.cfg.Conductor.DrainTimeout, OwnCredentials: s.own,
 		},
 	}
 	if port := s.cfg.Conducting.MetricsPort; port != 0 {

@@ -1,0 +1,42 @@
+package cluster
+
+import (
+	"context"
+
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+)
+
+// resizeGroup brings one node group to its count: new hosts at once, others drained and gone.
+func (b *builder) resizeGroup() {
+	g := b.w.group(b.w.op.NodeGroupUUID)
+	b.join(g, b.w.nodesOf(db.NodeWanted, g))
+	b.removeNodes(g)
+}
+
+// updateGroup brings labels and taints of a group's nodes in line with the group's.
+func (b *builder) updateGroup() {
+	w := b.w
+	for _, n := range w.nodesOf(db.NodeWanted, w.group(w.op.NodeGroupUUID)) {
+		b.add("labels and taints of "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.dressNode(ctx, n) })
+	}
+}
+
+// deleteGroup takes a node group out of the cluster.
+func (b *builder) deleteGroup() {
+	w := b.w
+	g := w.group(w.op.NodeGroupUUID)
+	gone := b.removeNodes(g)
+	b.add("server group of "+g.Name+" is gone", deadlineGone, func(ctx context.Context) drivers.Result {
+		for _, r := range w.l.All() {
+			if r.Kind == drivers.KindServerGroup && r.Name == w.s.Cluster.StackID+"-"+g.Name {
+				m, err := w.machines(g)
+				if err != nil {
+					return drivers.FromError(err)
+				}
+				return m.Remove(ctx, w.site, r)
+			}
+		}
+		return drivers.Done()
+	}, gone...)
+}
