@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 )
 
 var errEtcd = errors.New("etcdserver: request timed out")
@@ -14,8 +17,6 @@ var errEtcd = errors.New("etcdserver: request timed out")
 // but while a control plane is on: the controllers that wait for silent kubelets.
 type cluster struct {
 	config      clusterConfiguration
-	minor       int
-	version     string
 	authorities *authorities
 	clock       Clock
 	store       *store
@@ -37,7 +38,7 @@ type kubelet struct {
 
 func newCluster(p *plan, clock Clock, types *schema) *cluster {
 	return &cluster{
-		config: *p.config.cluster, minor: p.minor, version: p.registration.version, authorities: p.authorities,
+		config: *p.config.cluster, authorities: p.authorities,
 		clock: clock, store: newStore(clock), schema: types,
 		members: map[string]bool{}, kubelets: map[string]*kubelet{},
 	}
@@ -151,14 +152,18 @@ func (c *cluster) admit(request joinRequest) error {
 	if node, there := c.node(request.NodeName); there && nodeIsReady(node) && nodeHost(node) != request.HostID {
 		return fmt.Errorf("a Node with name %q and status \"Ready\" already exists in the cluster", request.NodeName)
 	}
-	if request.Minor > c.minor || request.Minor < c.minor-3 {
-		return fmt.Errorf("[ERROR KubeletVersion]: the kubelet's version 1.%d does not go with control planes of version %s", request.Minor, c.version)
+	minor, version, err := c.configuredVersion()
+	if err != nil {
+		return err
+	}
+	if request.Minor > minor || request.Minor < minor-3 {
+		return fmt.Errorf("[ERROR KubeletVersion]: the kubelet's version 1.%d does not go with control planes of version %s", request.Minor, version)
 	}
 	if !request.ControlPlane {
 		return nil
 	}
-	if request.Minor != c.minor {
-		return fmt.Errorf("this version of kubeadm, 1.%d, does not add control planes to a cluster of version %s", request.Minor, c.version)
+	if request.Minor != minor {
+		return fmt.Errorf("this version of kubeadm, 1.%d, does not add control planes to a cluster of version %s", request.Minor, version)
 	}
 	if c.config.ControlPlaneEndpoint == "" {
 		return errors.New("unable to add a new control plane instance to a cluster that doesn't have a stable controlPlaneEndpoint address")
@@ -169,4 +174,22 @@ func (c *cluster) admit(request joinRequest) error {
 		}
 	}
 	return nil
+}
+
+// configuredVersion is the version of control planes that join from now on: kubeadm reads it from the cluster.
+func (c *cluster) configuredVersion() (minor int, version string, err error) {
+	err = c.store.do(func(t *transaction) error {
+		o, there := t.get(c.schema.kind("ConfigMap"), systemNamespace, "kubeadm-config")
+		if !there {
+			return errors.New(`failed to get config map: configmaps "kubeadm-config" not found`)
+		}
+		text, _, _ := unstructured.NestedString(o.Object, "data", "ClusterConfiguration")
+		var config clusterConfiguration
+		if err := yaml.Unmarshal([]byte(text), &config); err != nil {
+			return fmt.Errorf("decode kubeadm-config: %w", err)
+		}
+		minor, version, err = parseVersion(config.KubernetesVersion)
+		return err
+	})
+	return minor, version, err
 }

@@ -161,7 +161,7 @@ func (n *Node) serve(c *cluster, p *plan) error {
 	if err != nil {
 		return fmt.Errorf("kubeadm: error execution phase certs/apiserver: %w", err)
 	}
-	server := newServer(c, n.fabric.memory(), cert)
+	server := newServer(c, n.fabric.memory(), p, cert)
 	c.memberUp(n.host.ID)
 	n.onPowerOff(func() { c.memberDown(n.host.ID) })
 	n.onPowerOff(server.close)

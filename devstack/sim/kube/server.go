@@ -14,13 +14,15 @@ import (
 type server struct {
 	cluster *cluster
 	memory  *Clusters
+	minor   int
+	release string // of Kubernetes
 	http    *http.Server
 	conns   *inbox
 	done    chan struct{}
 }
 
-func newServer(c *cluster, memory *Clusters, cert tls.Certificate) *server {
-	s := &server{cluster: c, memory: memory, conns: newInbox(), done: make(chan struct{})}
+func newServer(c *cluster, memory *Clusters, p *plan, cert tls.Certificate) *server {
+	s := &server{cluster: c, memory: memory, minor: p.minor, release: p.registration.version, conns: newInbox(), done: make(chan struct{})}
 	s.http = &http.Server{
 		Handler: s.handler(),
 		TLSConfig: &tls.Config{
