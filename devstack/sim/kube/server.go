@@ -2,6 +2,7 @@ package kube
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log"
@@ -17,10 +18,11 @@ type server struct {
 	http    *http.Server
 	conns   *inbox
 	done    chan struct{}
+	clients []*x509.Certificate // authorities of those who may ask
 }
 
-func newServer(c *cluster, memory *Clusters, cert tls.Certificate) *server {
-	s := &server{cluster: c, memory: memory, conns: newInbox(), done: make(chan struct{})}
+func newServer(c *cluster, memory *Clusters, cert tls.Certificate, clients []*x509.Certificate) *server {
+	s := &server{cluster: c, memory: memory, conns: newInbox(), done: make(chan struct{}), clients: clients}
 	s.http = &http.Server{
 		Handler: s.handler(),
 		TLSConfig: &tls.Config{
