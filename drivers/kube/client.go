@@ -53,6 +53,7 @@ type Client struct {
 	rest      rest.Interface
 	mapper    *restmapper.DeferredDiscoveryRESTMapper
 	timeout   time.Duration
+	serving   *serving
 }
 
 // New makes a client. It connects to nothing yet.
@@ -61,7 +62,8 @@ func New(a Access) (*Client, error) {
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("connect to the cluster: endpoint %q is not https://host:port", a.Endpoint)
 	}
-	transport, err := newTransport(a)
+	seen := &serving{}
+	transport, err := newTransport(a, seen)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", a.Endpoint, err)
 	}
@@ -81,7 +83,7 @@ func New(a Access) (*Client, error) {
 		return nil, fmt.Errorf("connect to %s: %w", a.Endpoint, err)
 	}
 	return &Client{
-		transport: transport, dynamic: dyn, rest: disc.RESTClient(), timeout: timeout,
+		transport: transport, dynamic: dyn, rest: disc.RESTClient(), timeout: timeout, serving: seen,
 		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disc)),
 	}, nil
 }
@@ -89,7 +91,7 @@ func New(a Access) (*Client, error) {
 // Close closes the connections that no request uses. The client may be used afterwards.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-func newTransport(a Access) (*http.Transport, error) {
+func newTransport(a Access, seen *serving) (*http.Transport, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(a.CA) {
 		return nil, errors.New("the certificate of the authority is not PEM")
@@ -103,8 +105,9 @@ func newTransport(a Access) (*http.Transport, error) {
 		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
 	return &http.Transport{
-		DialContext:         dial,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, Certificates: []tls.Certificate{cert}},
+		DialContext: dial,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, Certificates: []tls.Certificate{cert},
+			VerifyConnection: seen.note},
 		TLSHandshakeTimeout: dialTimeout,
 		MaxIdleConnsPerHost: idleConnections,
 		IdleConnTimeout:     idleTime,

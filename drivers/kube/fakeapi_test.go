@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 type object = map[string]any
@@ -112,7 +113,11 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodPatch:
 		f.patch(w, r)
 	case http.MethodPost:
-		f.evict(w, r)
+		if strings.HasSuffix(r.URL.Path, "/eviction") {
+			f.evict(w, r)
+			return
+		}
+		f.create(w, r)
 	case http.MethodDelete:
 		f.delete(w, r)
 	}
@@ -127,7 +132,7 @@ func (f *fakeAPI) read(w http.ResponseWriter, r *http.Request) {
 		answer(w, 200, object{"gitVersion": "v1.37.2"})
 	case "/api", "/apis", "/api/v1", "/apis/example.org/v1", "/apis/apiextensions.k8s.io/v1":
 		answer(w, 200, f.discovery(path))
-	case "/api/v1/nodes", "/api/v1/pods", "/apis/storage.k8s.io/v1/volumeattachments":
+	case "/api/v1/nodes", "/api/v1/pods", "/apis/storage.k8s.io/v1/volumeattachments", "/api/v1/namespaces/kube-system/pods", "/api/v1/namespaces/kube-system/secrets":
 		f.list(w, r)
 	default:
 		if o, found := f.objects[path]; found {
@@ -179,12 +184,23 @@ func (f *fakeAPI) discovery(path string) object {
 
 // list answers in pages; the token of the next one is the number of objects before it.
 func (f *fakeAPI) list(w http.ResponseWriter, r *http.Request) {
-	_, resource, _ := strings.Cut(strings.TrimSuffix(r.URL.Path, "/"), "v1/")
+	resource := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+	wanted, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil {
+		refuse(w, 400, "BadRequest", err.Error())
+		return
+	}
 	node, selects := strings.CutPrefix(r.URL.Query().Get("fieldSelector"), "spec.nodeName=")
 	paths := make([]string, 0, len(f.objects))
 	for path, o := range f.objects {
 		spec, _ := o["spec"].(object)
-		if strings.Contains(path, "/"+resource+"/") && (!selects || spec["nodeName"] == node) {
+		set := labels.Set{}
+		if own, ok := o["metadata"].(object)["labels"].(object); ok {
+			for key, value := range own {
+				set[key] = fmt.Sprint(value)
+			}
+		}
+		if strings.Contains(path, "/"+resource+"/") && (!selects || spec["nodeName"] == node) && wanted.Matches(set) {
 			paths = append(paths, path)
 		}
 	}
@@ -277,6 +293,22 @@ func ownedLabels(meta object, manager string) object {
 	return nil
 }
 
+func (f *fakeAPI) create(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	var o object
+	if err := json.Unmarshal(body, &o); err != nil {
+		refuse(w, 400, "BadRequest", err.Error())
+		return
+	}
+	path := r.URL.Path + "/" + fmt.Sprint(o["metadata"].(object)["name"])
+	if _, there := f.objects[path]; there {
+		refuse(w, 409, "AlreadyExists", path+" already exists")
+		return
+	}
+	f.put(path, string(body))
+	answer(w, 201, f.objects[path])
+}
+
 func (f *fakeAPI) evict(w http.ResponseWriter, r *http.Request) {
 	path, isEviction := strings.CutSuffix(r.URL.Path, "/eviction")
 	var eviction struct {
@@ -323,7 +355,7 @@ func (f *fakeAPI) terminate(w http.ResponseWriter, path, uid string, grace *int6
 		return
 	}
 	meta := o["metadata"].(object)
-	if uid != meta["uid"] {
+	if uid != "" && uid != meta["uid"] {
 		refuse(w, 409, "Conflict", "the UID in the precondition does not match")
 		return
 	}

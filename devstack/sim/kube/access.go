@@ -35,7 +35,9 @@ func (s *server) authenticate(r *http.Request) (user, error) {
 	}
 	leaf := r.TLS.PeerCertificates[0]
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
-	roots.AddCert(s.cluster.authorities.ca.cert)
+	for _, ca := range s.clients {
+		roots.AddCert(ca)
+	}
 	for _, cert := range r.TLS.PeerCertificates[1:] {
 		between.AddCert(cert)
 	}

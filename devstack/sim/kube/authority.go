@@ -11,7 +11,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -68,10 +67,11 @@ func loadAuthority(disk fileSystem, base string) (authority, error) {
 	if err != nil {
 		return authority{}, err
 	}
-	cert, err := parseCertificate(certPEM)
+	certs, err := parseCertificates(certPEM, base+".crt")
 	if err != nil {
 		return authority{}, fmt.Errorf("couldn't load the certificate file %s.crt: %w", base, err)
 	}
+	cert := certs[0] // kubeadm takes the first one for its own
 	if !cert.IsCA || !cert.BasicConstraintsValid || cert.KeyUsage&x509.KeyUsageCertSign == 0 {
 		return authority{}, fmt.Errorf("certificate %s.crt is not a CA", base)
 	}
@@ -156,17 +156,6 @@ func (d fileSystem) read(name string) ([]byte, error) {
 	return f.content, nil
 }
 
-func parseCertificate(content []byte) (*x509.Certificate, error) {
-	block, rest := pem.Decode(content)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, errors.New("no certificate in PEM form")
-	}
-	if strings.TrimSpace(string(rest)) != "" {
-		return nil, errors.New("more than one certificate")
-	}
-	return x509.ParseCertificate(block.Bytes)
-}
-
 func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
@@ -194,6 +183,16 @@ func (a authority) issueServing(names []string, now time.Time, validity time.Dur
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
+	addNames(template, names)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("sign the API server's certificate: %w", err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key}, nil
+}
+
+// addNames puts names and addresses into a certificate, each once.
+func addNames(template *x509.Certificate, names []string) {
 	seen := map[string]bool{}
 	for _, name := range names {
 		if name == "" || seen[name] {
@@ -206,11 +205,6 @@ func (a authority) issueServing(names []string, now time.Time, validity time.Dur
 			template.DNSNames = append(template.DNSNames, name)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("sign the API server's certificate: %w", err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key}, nil
 }
 
 // servingNames are the names that kubeadm puts into the certificate of an API server.

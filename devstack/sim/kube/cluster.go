@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"sync"
@@ -27,6 +28,9 @@ type cluster struct {
 	controllers *sync.WaitGroup
 	members     map[string]bool     // of etcd by host: whether it is on
 	kubelets    map[string]*kubelet // by node
+	machines    map[string]*machine // by host: those that are there
+	bounds      sync.Map            // the bound of each machine, by its node
+	written     bool                // what kubeadm writes is on their drives, since somebody has looked
 }
 
 type kubelet struct {
@@ -40,7 +44,7 @@ func newCluster(p *plan, clock Clock, types *schema) *cluster {
 	return &cluster{
 		config: *p.config.cluster, authorities: p.authorities,
 		clock: clock, store: newStore(clock), schema: types,
-		members: map[string]bool{}, kubelets: map[string]*kubelet{},
+		members: map[string]bool{}, kubelets: map[string]*kubelet{}, machines: map[string]*machine{},
 	}
 }
 
@@ -49,10 +53,58 @@ func newCluster(p *plan, clock Clock, types *schema) *cluster {
 func (c *cluster) available() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.on()*2 <= len(c.members) {
-		return errEtcd
+	for host, up := range c.members {
+		if up && c.together(host)*2 > len(c.members) {
+			return nil
+		}
+	}
+	return errEtcd
+}
+
+// release is the version of the API: that of the control plane as kubeadm has it configured.
+func (c *cluster) release() (minor int, version string) {
+	minor, version, err := c.configuredVersion()
+	if err != nil {
+		minor, version, _ = parseVersion(c.config.KubernetesVersion)
+	}
+	return minor, version
+}
+
+// enter takes a host in.
+func (c *cluster) enter(m *machine) error {
+	c.mu.Lock()
+	c.machines[m.hostID] = m
+	late := c.written
+	c.mu.Unlock()
+	if late {
+		return c.writeOut()
 	}
 	return nil
+}
+
+// forget drops a host whose disk is gone. Its member of etcd stays one.
+func (c *cluster) forget(hostID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.machines, hostID)
+}
+
+// writeOut puts what kubeadm has written on the drives of all hosts: it costs time, and only scripts on hosts look.
+func (c *cluster) writeOut() error {
+	c.mu.Lock()
+	c.written = true
+	c.mu.Unlock()
+	for _, m := range c.machineList() {
+		if err := m.readOwn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstAuthorities are those that the cluster was made with.
+func (c *cluster) firstAuthorities() []*x509.Certificate {
+	return []*x509.Certificate{c.authorities.ca.cert}
 }
 
 // on counts the members that are on.
@@ -168,8 +220,25 @@ func (c *cluster) admit(request joinRequest) error {
 	if c.config.ControlPlaneEndpoint == "" {
 		return errors.New("unable to add a new control plane instance to a cluster that doesn't have a stable controlPlaneEndpoint address")
 	}
-	for name, ours := range c.authorities.fingerprints {
-		if request.Fingerprints[name] != ours {
+	return c.compare(request.Fingerprints)
+}
+
+// compare the authorities of a host with those that the control planes have now.
+func (c *cluster) compare(theirs map[string]string) error {
+	ours := c.authorities.fingerprints
+	for _, m := range c.machineList() {
+		if m.on() == nil || !m.isControlPlane() || !m.drive.has(m.pki(caName+".crt")) {
+			continue
+		}
+		loaded, err := loadAuthorities(m.drive.snapshot(), m.cluster.config.CertificatesDir)
+		if err != nil {
+			return err
+		}
+		ours = loaded.fingerprints
+		break
+	}
+	for name, fingerprint := range ours {
+		if theirs[name] != fingerprint {
 			return fmt.Errorf("/etc/kubernetes/pki/%s of this host is not that of the cluster", name)
 		}
 	}

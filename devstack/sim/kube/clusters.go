@@ -15,10 +15,7 @@ type Clusters struct {
 }
 
 // disk is what a host finds there when it is switched on again.
-type disk struct {
-	plan    *plan
-	cluster *cluster
-}
+type disk struct{ machine *machine }
 
 func (c *Clusters) memory() *Clusters { return c }
 
@@ -27,6 +24,9 @@ func (c *Clusters) memory() *Clusters { return c }
 func (c *Clusters) Forget(hostID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if d, there := c.disks[hostID]; there {
+		d.machine.cluster.forget(hostID)
+	}
 	delete(c.disks, hostID)
 }
 

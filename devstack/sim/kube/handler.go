@@ -31,8 +31,9 @@ func (s *server) handler() http.Handler {
 }
 
 func (s *server) version(w http.ResponseWriter, _ *http.Request) {
+	minor, release := s.cluster.release()
 	writeJSON(w, http.StatusOK, version.Info{
-		Major: "1", Minor: strconv.Itoa(s.minor), GitVersion: s.release, GitTreeState: "clean",
+		Major: "1", Minor: strconv.Itoa(minor), GitVersion: release, GitTreeState: "clean",
 		GoVersion: runtime.Version(), Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	})
 }

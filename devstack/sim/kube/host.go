@@ -15,6 +15,19 @@ import (
 
 // run is the life of a host, until the power is cut.
 func (n *Node) run(ctx context.Context) {
+	n.spawn = func(f func(context.Context)) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if !n.ended {
+			n.tasks.Go(func() { f(ctx) })
+		}
+	}
+	defer func() {
+		n.mu.Lock()
+		n.ended = true
+		n.mu.Unlock()
+		n.tasks.Wait()
+	}()
 	if err := n.bootUp(ctx); err != nil && ctx.Err() == nil {
 		n.say(err.Error())
 		n.become(StateFailed)
@@ -46,12 +59,38 @@ func (n *Node) reboot(ctx context.Context, d disk) error {
 		return err
 	}
 	n.say("systemd: Started kubelet.service")
-	if endpoint := d.plan.config.localEndpoint(); endpoint != nil {
-		if err := n.serve(d.cluster, d.plan); err != nil {
+	n.enter(d.machine)
+	if d.machine.isControlPlane() {
+		if err := n.serve(d.machine); err != nil {
 			return err
 		}
 	}
-	return n.runKubelet(ctx, d.cluster, d.plan.registration)
+	return n.runKubelet(ctx, d.machine)
+}
+
+// enter makes the machine this node's while it is on.
+func (n *Node) enter(m *machine) {
+	m.mu.Lock()
+	m.node = n
+	m.mu.Unlock()
+	n.onPowerOff(func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.node, m.kubelet = nil, kubeletLife{}
+	})
+}
+
+// settle makes a host part of its cluster, for as long as its disk is there.
+func (n *Node) settle(c *cluster, p *plan) (*machine, error) {
+	m := newMachine(n.host, p, c)
+	n.enter(m)
+	if m.isControlPlane() {
+		if err := n.serve(m); err != nil {
+			return nil, err
+		}
+	}
+	n.fabric.memory().install(n.host.ID, disk{machine: m})
+	return m, c.enter(m)
 }
 
 // initialize is kubeadm init.
@@ -65,15 +104,15 @@ func (n *Node) initialize(ctx context.Context, p *plan) error {
 	if err := c.seed(p.config, n.host.FixedIPs[0]); err != nil {
 		return fmt.Errorf("kubeadm init: error execution phase upload-config: %w", err)
 	}
-	if err := n.serve(c, p); err != nil {
+	m, err := n.settle(c, p)
+	if err != nil {
 		return err
 	}
-	n.fabric.memory().install(n.host.ID, disk{plan: p, cluster: c})
 	if err := n.awaitEndpoint(ctx, c, p); err != nil {
 		return err
 	}
 	n.say("Your Kubernetes control-plane has initialized successfully!")
-	return n.runKubelet(ctx, c, p.registration)
+	return n.runKubelet(ctx, m)
 }
 
 // awaitEndpoint waits until the host reaches its own cluster by the address that everybody is given, over verified TLS:
@@ -154,26 +193,12 @@ func (n *Node) jitter(attempt int) time.Duration {
 	return time.Duration(h.Sum32()) * time.Microsecond % retryJitter
 }
 
-// serve starts the host's API server and etcd member.
-func (n *Node) serve(c *cluster, p *plan) error {
-	names := servingNames(p.registration.name, n.host.FixedIPs, &c.config)
-	cert, err := p.authorities.ca.issueServing(names, n.clock.Now(), c.config.CertificateValidityPeriod.Duration)
-	if err != nil {
-		return fmt.Errorf("kubeadm: error execution phase certs/apiserver: %w", err)
-	}
-	server := newServer(c, n.fabric.memory(), p, cert)
-	c.memberUp(n.host.ID)
-	n.onPowerOff(func() { c.memberDown(n.host.ID) })
-	n.onPowerOff(server.close)
-	n.onPowerOff(n.fabric.Listen(n.host.ID, int(p.config.localEndpoint().BindPort), server.accept))
-	n.say("kube-apiserver: Serving securely on [::]:" + strconv.Itoa(int(p.config.localEndpoint().BindPort)))
-	return nil
-}
-
 // runKubelet registers the node and makes it Ready.
-func (n *Node) runKubelet(ctx context.Context, c *cluster, r *registration) error {
+func (n *Node) runKubelet(ctx context.Context, m *machine) error {
+	c, r := m.cluster, m.plan.registration
+	n.startKubelet(m)
 	err := n.retry(ctx, "kubelet: unable to register node with API server", 0, true, func(context.Context) error {
-		return c.register(r, n.host)
+		return m.report(func() error { return c.register(r, n.host, n.kubeletVersion(m)) })
 	})
 	if err != nil {
 		return err
@@ -185,12 +210,13 @@ func (n *Node) runKubelet(ctx context.Context, c *cluster, r *registration) erro
 		return err
 	}
 	err = n.retry(ctx, "kubelet: unable to update node status", 0, true, func(context.Context) error {
-		return c.markReady(r.name)
+		return m.report(func() error { return c.markReady(r.name, n.kubeletVersion(m)) })
 	})
 	if err != nil {
 		return err
 	}
 	n.become(StateReady)
 	n.say(fmt.Sprintf("kubelet: node %q is Ready", r.name))
+	n.spawn(func(ctx context.Context) { n.runPods(ctx, m) })
 	return nil
 }

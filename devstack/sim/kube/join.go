@@ -52,14 +52,12 @@ func (n *Node) join(ctx context.Context, p *plan) error {
 	if err := n.clock.Sleep(ctx, latency); err != nil {
 		return err
 	}
-	if p.config.join.ControlPlane != nil {
-		if err := n.serve(c, p); err != nil {
-			return err
-		}
+	m, err := n.settle(c, p)
+	if err != nil {
+		return err
 	}
-	n.fabric.memory().install(n.host.ID, disk{plan: p, cluster: c})
 	n.say("This node has joined the cluster")
-	return n.runKubelet(ctx, c, p.registration)
+	return n.runKubelet(ctx, m)
 }
 
 // askToJoin is one attempt. The endpoint is believed if the CA in its chain is one of the pinned ones and its own

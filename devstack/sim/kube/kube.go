@@ -71,8 +71,11 @@ type Node struct {
 	clock  Clock
 	cancel context.CancelFunc
 	done   chan struct{}
+	tasks  sync.WaitGroup
+	spawn  func(func(context.Context)) // runs something while the host is on
 
 	mu      sync.Mutex
+	ended   bool // nothing is spawned any more
 	state   string
 	console []string
 	closers []func()

@@ -205,6 +205,7 @@ func (r *registration) object(host Host) *corev1.Node {
 		Spec:       corev1.NodeSpec{Taints: r.taints, ProviderID: r.providerID},
 		Status: corev1.NodeStatus{
 			Capacity: room, Allocatable: room,
+			Images: []corev1.ContainerImage{{Names: []string{"registry.k8s.io/pause:3.10.1"}}, {Names: []string{"registry.k8s.io/kube-proxy:" + r.version}}},
 			NodeInfo: corev1.NodeSystemInfo{
 				MachineID:               strings.ReplaceAll(host.ID, "-", ""),
 				SystemUUID:              host.ID,

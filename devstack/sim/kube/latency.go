@@ -17,6 +17,10 @@ const (
 	joinWorkerLatency = 5 * time.Second
 	// from the Node object to its Ready condition: the network plug-in starts
 	readyLatency = 3 * time.Second
+	// from a pod's being bound to its container's running, its image on disk
+	podLatency = 2 * time.Second
+	// a static pod from the change of its manifest to its running again
+	componentLatency = 4 * time.Second
 	// between two attempts of the bootstrap script, spread by retryJitter over the hosts of a cluster
 	retryInterval = 2 * time.Second
 	retryJitter   = 3 * time.Second

@@ -11,11 +11,12 @@ import (
 )
 
 // register makes the Node of a host, or renews that of a host which is back.
-func (c *cluster) register(r *registration, host Host) error {
+func (c *cluster) register(r *registration, host Host, version string) error {
 	if err := c.available(); err != nil {
 		return err
 	}
 	node := r.object(host)
+	node.Status.NodeInfo.KubeletVersion = version
 	c.setConditions(node, corev1.ConditionFalse, "KubeletNotReady", "container runtime network not ready: cni plugin not initialized")
 	k := c.schema.kind("Node")
 	return c.store.do(func(t *transaction) error {
@@ -34,11 +35,12 @@ func (c *cluster) register(r *registration, host Host) error {
 
 // markReady makes a node Ready. Without a Node object there is nothing to do: a kubelet registers when it starts, and not
 // again when somebody has deleted its Node.
-func (c *cluster) markReady(name string) error {
+func (c *cluster) markReady(name, version string) error {
 	if err := c.available(); err != nil {
 		return err
 	}
 	return c.changeNode(name, func(node *corev1.Node) {
+		node.Status.NodeInfo.KubeletVersion = version
 		c.setConditions(node, corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status")
 	})
 }

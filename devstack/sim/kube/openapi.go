@@ -63,8 +63,9 @@ func (s *server) describe(path string) any {
 }
 
 func (s *server) describeVersion(version apischema.GroupVersion) openAPI {
+	_, release := s.cluster.release()
 	document := openAPI{
-		OpenAPI: "3.0.0", Info: map[string]string{"title": "Kubernetes", "version": s.release},
+		OpenAPI: "3.0.0", Info: map[string]string{"title": "Kubernetes", "version": release},
 		Paths: map[string]map[string]openAPIVerb{},
 	}
 	for _, k := range s.cluster.schema.kinds {

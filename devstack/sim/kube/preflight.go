@@ -15,6 +15,7 @@ type plan struct {
 	registration *registration
 	authorities  *authorities // nil for a worker
 	minor        int          // of the Kubernetes version of the image
+	files        fileSystem   // what cloud-init wrote
 }
 
 // prepare does what happens on a host before anything leaves it: cloud-init writes the files and runs the bootstrap
@@ -48,7 +49,7 @@ func prepare(host Host) (*plan, error) {
 	if err := parsed.validate(); err != nil {
 		return nil, fmt.Errorf("kubeadm %s: error: %w", script.verb, err)
 	}
-	p := &plan{config: parsed, retries: script.retries, minor: minor}
+	p := &plan{config: parsed, retries: script.retries, minor: minor, files: disk}
 	if err := p.preflight(host, disk, version); err != nil {
 		return nil, fmt.Errorf("kubeadm %s: error execution phase preflight: %w", script.verb, err)
 	}

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 )
@@ -278,6 +279,13 @@ func (c *cluster) remove(t *transaction, k *kind, before object) {
 			}
 		}
 	}
+	if k.Kind == "Node" { // pods that are bound to no node go, too
+		for _, name := range components() {
+			if pod, there := t.get(c.schema.kind("Pod"), systemNamespace, name+"-"+before.GetName()); there {
+				t.remove(c.schema.kind("Pod"), pod)
+			}
+		}
+	}
 	t.remove(k, before)
 }
 
@@ -294,6 +302,9 @@ func (c *cluster) admitNew(t *transaction, k *kind, o object) {
 		o.Object["status"] = map[string]any{"phase": string(corev1.NamespaceActive)}
 	case "Pod":
 		o.Object["status"] = c.podStatus(t, o)
+		if name, _, _ := unstructured.NestedString(o.Object, "spec", "nodeName"); name != "" {
+			c.bind(name)
+		}
 	default:
 		if k.status {
 			delete(o.Object, "status")
@@ -305,7 +316,9 @@ func (c *cluster) admitNew(t *transaction, k *kind, o object) {
 // simulated.
 func (c *cluster) podStatus(t *transaction, pod object) map[string]any {
 	name, _, _ := unstructured.NestedString(pod.Object, "spec", "nodeName")
-	if _, there := t.get(c.schema.kind("Node"), "", name); !there {
+	var typed corev1.Pod
+	runs := runtime.DefaultUnstructuredConverter.FromUnstructured(pod.Object, &typed) == nil && runsOnHost(&typed)
+	if _, there := t.get(c.schema.kind("Node"), "", name); !there || runs {
 		return map[string]any{"phase": string(corev1.PodPending)}
 	}
 	now := c.clock.Now().UTC().Format("2006-01-02T15:04:05Z")

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log"
@@ -14,15 +15,14 @@ import (
 type server struct {
 	cluster *cluster
 	memory  *Clusters
-	minor   int
-	release string // of Kubernetes
 	http    *http.Server
 	conns   *inbox
 	done    chan struct{}
+	clients []*x509.Certificate // authorities of those who may ask
 }
 
-func newServer(c *cluster, memory *Clusters, p *plan, cert tls.Certificate) *server {
-	s := &server{cluster: c, memory: memory, minor: p.minor, release: p.registration.version, conns: newInbox(), done: make(chan struct{})}
+func newServer(c *cluster, memory *Clusters, cert tls.Certificate, clients []*x509.Certificate) *server {
+	s := &server{cluster: c, memory: memory, conns: newInbox(), done: make(chan struct{}), clients: clients}
 	s.http = &http.Server{
 		Handler: s.handler(),
 		TLSConfig: &tls.Config{

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Puts certificate authorities in place, renews certificates, and restarts what has read them. It may be run any number of
+# times, and be interrupted anywhere: every file is replaced as a whole, and kubeadm renews whatever is there.
+#
+#   FILES       folder of the authorities to put in place, unless there are none
+#   RENEW       certificates that kubeadm is to renew, by its names for them
+#   COMPONENTS  of the control plane, which are to be restarted
+#   MARK        what tells this restart from others
+#   KUBELET     yes: the kubelet is to be restarted
+set -eu
+umask 077
+kubernetes=/etc/kubernetes
+pki=$kubernetes/pki
+
+# put <name> <target> <mode>
+put() {
+	if [ -e "$FILES/$1" ]; then
+		install -m "$3" "$FILES/$1" "$2.new"
+		mv "$2.new" "$2"
+	fi
+}
+
+put ca.crt "$pki/ca.crt" 0644
+put ca.key "$pki/ca.key" 0600
+put signing-ca.crt "$pki/signing-ca.crt" 0644
+put front-proxy-ca.crt "$pki/front-proxy-ca.crt" 0644
+put front-proxy-ca.key "$pki/front-proxy-ca.key" 0600
+put etcd-ca.crt "$pki/etcd/ca.crt" 0644
+put etcd-ca.key "$pki/etcd/ca.key" 0600
+
+for certificate in $RENEW; do
+	kubeadm certs renew "$certificate"
+done
+
+# After kubeadm, which writes only the first authority into what it renews.
+authorities=$(base64 -w 0 "$pki/ca.crt")
+for config in "$kubernetes"/*.conf; do
+	sed "s|^\( *certificate-authority-data: \).*|\1$authorities|" "$config" >"$config.new"
+	mv "$config.new" "$config"
+done
+
+# The kubelet makes a static pod anew when anything in its manifest has changed. It reads every file in the folder, so the
+# new manifest is written elsewhere.
+for component in $COMPONENTS; do
+	manifest=$kubernetes/manifests/$component.yaml
+	sed -e '/^    jeroboam.cloud\/restarted: /d' -e "s|^  labels:\$|&\n    jeroboam.cloud/restarted: \"$MARK\"|" "$manifest" >"$kubernetes/$component.new"
+	mv "$kubernetes/$component.new" "$manifest"
+done
+
+if [ "$KUBELET" = yes ]; then
+	systemctl restart kubelet
+fi
