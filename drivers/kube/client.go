@@ -48,6 +48,8 @@ func (a Access) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "kube.Acc
 
 // Client talks to one cluster. It is safe for concurrent use. Close it when it is no longer needed.
 type Client struct {
+	endpoint  *url.URL
+	tls       *tls.Config
 	transport *http.Transport
 	dynamic   dynamic.Interface
 	rest      rest.Interface
@@ -83,6 +85,8 @@ func New(a Access) (*Client, error) {
 		return nil, fmt.Errorf("connect to %s: %w", a.Endpoint, err)
 	}
 	return &Client{
+		// a copy, since the transport adds HTTP/2 to its own
+		endpoint: u, tls: transport.TLSClientConfig.Clone(),
 		transport: transport, dynamic: dyn, rest: disc.RESTClient(), timeout: timeout, serving: seen,
 		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disc)),
 	}, nil

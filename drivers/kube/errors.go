@@ -23,6 +23,9 @@ var (
 	ErrUnauthorized = errors.New("the cluster's api refuses our credentials")
 	// ErrNotFound: the object is not there.
 	ErrNotFound = errors.New("not in the cluster")
+	// ErrEtcdUnavailable: the API answers, but no member of etcd does, or those that do have no leader or not the quorum
+	// for what was asked. Whether a write was done is then unknown.
+	ErrEtcdUnavailable = errors.New("the cluster's etcd does not answer")
 )
 
 // NotReadyError means that the API answers and says itself that it is not ready.
@@ -38,10 +41,32 @@ func (e *NotReadyError) Error() string {
 	return "the cluster's api is not ready: " + strings.Join(e.Checks, ", ")
 }
 
+// EtcdQuorumError means that a member was not removed, for what remains would have no quorum.
+type EtcdQuorumError struct {
+	Node            string // whose member was to be removed
+	Healthy, Quorum int    // members that would remain and are healthy, and how many of them etcd would need
+}
+
+func (e *EtcdQuorumError) Error() string {
+	return fmt.Sprintf("the etcd member of %s was not removed: etcd would have %d healthy members and needs %d", e.Node, e.Healthy, e.Quorum)
+}
+
+// EtcdUnhealthyError means that etcd answers and is not as it is wanted.
+type EtcdUnhealthyError struct {
+	Problems []string // in words, each with the member that it is about
+}
+
+func (e *EtcdUnhealthyError) Error() string {
+	return "etcd is not healthy: " + strings.Join(e.Problems, "; ")
+}
+
 // Transient tells that the same call may well succeed later without anything being done about it.
 func Transient(err error) bool {
 	var notReady *NotReadyError
-	if errors.Is(err, ErrUnreachable) || errors.As(err, &notReady) || meta.IsNoMatchError(err) {
+	var quorum *EtcdQuorumError
+	var unhealthy *EtcdUnhealthyError
+	if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrEtcdUnavailable) || meta.IsNoMatchError(err) ||
+		errors.As(err, &notReady) || errors.As(err, &quorum) || errors.As(err, &unhealthy) {
 		return true
 	}
 	var status apierrors.APIStatus
