@@ -270,7 +270,9 @@ func (s *Server) requestResize(c echo.Context, sn *db.Snapshot, g *db.NodeGroup,
 		return nil, err
 	}
 	if g.Role == db.RoleMaster {
-		return nil, badRequest("Resizing the master node group %s is not supported.", g.Name)
+		if err := controlPlaneSize(sn.Cluster, count, remove); err != nil {
+			return nil, err
+		}
 	}
 	if count < g.MinNodeCount || (g.MaxNodeCount != nil && *g.MaxNodeCount > 0 && count > *g.MaxNodeCount) {
 		most := "unlimited"
@@ -293,6 +295,22 @@ func (s *Server) requestResize(c echo.Context, sn *db.Snapshot, g *db.NodeGroup,
 	s.sign(c, op)
 	sn.Operations = append(sn.Operations, op)
 	return []*db.Operation{op}, nil
+}
+
+// maxControlPlanes is what etcd recommends at most: every write waits for more than half of them.
+const maxControlPlanes = 7
+
+// controlPlaneSize refuses what etcd gains nothing from, or dies of.
+func controlPlaneSize(c *db.Cluster, count int, remove []string) error {
+	switch {
+	case count%2 == 0 || count > maxControlPlanes:
+		return badRequest("Resizing the master node group to %d is not supported: etcd wants an odd number of members, from 1 to %d.", count, maxControlPlanes)
+	case count > 1 && !c.MasterLBEnabled:
+		return badRequest("Resizing the master node group to %d is not supported: several masters need a load balancer, which the cluster does not have.", count)
+	case len(remove) > 0:
+		return badRequest("nodes_to_remove is not supported for the master node group: the youngest masters leave.")
+	}
+	return nil
 }
 
 // nodesToRemove finds nodes by server id, name or address. A shrink that names a node we do not know is refused: taking

@@ -205,28 +205,40 @@ func orRefused(err error, format string, args ...any) error {
 	return badRequest(format, args...)
 }
 
-// requestRetry puts cluster and node groups back to where the request had put them. Their statuses say whether nothing
-// else has happened since: they are read in the transaction that changes them.
+// requestRetry asks for the same again. The statuses say whether nothing else has happened since: they are read in the
+// transaction that changes them.
 func (s *Server) requestRetry(c echo.Context, sn *db.Snapshot, old *db.Operation) ([]*db.Operation, error) {
-	kind := ops.Kind(old.Kind)
-	if kind == ops.ClusterDelete {
+	params := old.Params
+	switch ops.Kind(old.Kind) {
+	case ops.ClusterDelete:
 		l, err := s.requestDelete(c, sn)
 		if err == nil && len(l) == 0 {
 			err = badRequest("Operation %s cannot be retried: the cluster is being deleted.", old.UUID)
 		}
 		return l, err
+	case ops.ClusterCreate:
+		var err error
+		if params, err = json.Marshal(ops.Create{Again: true}); err != nil {
+			return nil, fmt.Errorf("encoding the parameters of a retry: %w", err)
+		}
 	}
+	return s.requestAgain(c, sn, old, params)
+}
+
+// requestAgain puts cluster and node groups back to where the request for the old operation had put them, and queues one
+// of its kind.
+func (s *Server) requestAgain(c echo.Context, sn *db.Snapshot, old *db.Operation, params db.RawJSON) ([]*db.Operation, error) {
+	kind, group := ops.Kind(old.Kind), found(sn, old.NodeGroupUUID)
 	if err := ops.AllowedAgain(kind, sn.Cluster.Status); err != nil {
 		return nil, err
 	}
-	group := found(sn, old.NodeGroupUUID)
 	if group == nil && old.NodeGroupUUID != "" {
-		return nil, badRequest("Operation %s cannot be retried: its node group is gone.", old.UUID)
+		return nil, badRequest("Operation %s cannot be repeated: its node group is gone.", old.UUID)
 	}
 	for _, g := range sn.NodeGroups {
 		if kind.Concerns(g, old.NodeGroupUUID) {
 			if g.Status != kind.GroupFailed() {
-				return nil, badRequest("Operation %s cannot be retried: node group %s is %s.", old.UUID, g.Name, g.Status)
+				return nil, badRequest("Operation %s cannot be repeated: node group %s is %s.", old.UUID, g.Name, g.Status)
 			}
 			g.Status, g.StatusReason = kind.GroupProgress(), nil
 		}
@@ -235,12 +247,7 @@ func (s *Server) requestRetry(c echo.Context, sn *db.Snapshot, old *db.Operation
 	if err != nil {
 		return nil, err
 	}
-	op.Params = old.Params
-	if kind == ops.ClusterCreate {
-		if op.Params, err = json.Marshal(ops.Create{Again: true}); err != nil {
-			return nil, fmt.Errorf("encoding the parameters of a retry: %w", err)
-		}
-	}
+	op.Params = params
 	s.sign(c, op)
 	sn.Operations = append(sn.Operations, op)
 	sn.Cluster.Status, sn.Cluster.StatusReason = kind.Progress(), nil

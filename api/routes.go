@@ -56,6 +56,7 @@ func (s *Server) currentRoutes() []route {
 		{method: get, path: "/v1/clusters/:id/operations/:op", targeted: true, handler: s.getOperation},
 		{method: post, path: "/v1/clusters/:id/operations/:op/actions/cancel", targeted: true, handler: s.cancelOperation},
 		{method: post, path: "/v1/clusters/:id/operations/:op/actions/retry", targeted: true, handler: s.retryOperation},
+		{method: post, path: "/v1/clusters/:id/operations/:op/actions/rollback", targeted: true, handler: s.rollbackOperation},
 		{method: get, path: "/v1/clusters/:id/events", targeted: true, handler: s.listEvents},
 		{method: get, path: "/v1/clusters/:id/nodes", targeted: true, handler: s.listNodes},
 		{method: get, path: "/v1/clusters/:id/resources", targeted: true, handler: s.listResources},

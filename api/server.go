@@ -51,6 +51,8 @@ type Defaults struct {
 	ServiceDownTime  time.Duration
 	ServiceUserRoles []string
 	EnabledDrivers   []string
+	// UpgradesInPlace: conductors know where hosts get Kubernetes from that are upgraded where they are.
+	UpgradesInPlace bool
 }
 
 // Server answers requests.

@@ -128,6 +128,9 @@ func (s *Server) requestUpgrade(c echo.Context, sn *db.Snapshot, target *db.Node
 	if err := ops.Allowed(kind, sn.Cluster.Status); err != nil {
 		return nil, err
 	}
+	if group == nil && !sn.Cluster.MasterLBEnabled && !s.Defaults.UpgradesInPlace {
+		return nil, badRequest("Upgrading a cluster without a load balancer is not supported by this service: its only master is upgraded on the host that it has, and kubernetes_binaries_url does not say from where.")
+	}
 	var spec ops.ClusterSpec
 	if err := json.Unmarshal(sn.Cluster.Spec, &spec); err != nil {
 		return nil, fmt.Errorf("reading a cluster's spec: %w", err)

@@ -52,6 +52,8 @@ func clusterCommands() []clusterCommand {
 			"It stops after the step that it is at. What it had reached stays, and it can be retried.", none(cancelOperation)},
 		{"operation retry", "CLUSTER [OPERATION]", "ask for a failed operation again; without a UUID the newest", 1, 2,
 			"What was reached is kept where it is sound; the rest is made anew.", none(retryOperation)},
+		{"operation rollback", "CLUSTER [OPERATION]", "lead an upgrade that failed back; without a UUID the newest", 1, 2,
+			"Possible until a control plane runs the new minor version.", none(rollbackOperation)},
 		{"event list", "CLUSTER", "list what happened to a cluster, oldest first", 1, 1,
 			"A cluster that is gone is named by its UUID.", eventListFlags},
 		{"node list", "CLUSTER", "list a cluster's nodes with their servers and conditions", 1, 1, "", none(nodeList)},

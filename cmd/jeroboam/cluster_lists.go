@@ -74,13 +74,22 @@ func cancelOperation(ctx context.Context, c *clusterCall, args []string) error {
 }
 
 func retryOperation(ctx context.Context, c *clusterCall, args []string) error {
+	return actAgain(ctx, c, args, "retry", "retry")
+}
+
+func rollbackOperation(ctx context.Context, c *clusterCall, args []string) error {
+	return actAgain(ctx, c, args, "rollback", "roll back")
+}
+
+// actAgain asks for an action whose answer is a new operation.
+func actAgain(ctx context.Context, c *clusterCall, args []string, action, words string) error {
 	o, err := c.api.operation(ctx, args, false)
 	if err != nil {
 		return err
 	}
-	id, err := c.api.act(ctx, args[0], o.UUID, "retry")
+	id, err := c.api.act(ctx, args[0], o.UUID, action)
 	if err == nil {
-		fmt.Fprintf(c.stdout, "Request to retry operation %s (%s) has been accepted; it is operation %s now.\n", o.UUID, o.Kind, id)
+		fmt.Fprintf(c.stdout, "Request to %s operation %s (%s) has been accepted; it is operation %s now.\n", words, o.UUID, o.Kind, id)
 	}
 	return err
 }

@@ -74,8 +74,12 @@ func (b *builder) host(g *db.NodeGroup, n *db.Node, needs ...string) string {
 	return b.add(hostTask(n), deadlineBuild, func(ctx context.Context) drivers.Result { return w.ensureHost(ctx, g, n) }, needs...)
 }
 
-func (b *builder) node(n *db.Node, needs ...string) string {
-	w := b.w
-	return b.add(readyTask(n), deadlineBoot, func(ctx context.Context) drivers.Result { return w.nodeReady(ctx, n) }, needs...)
+// node waits until a node is what its group wants.
+func (b *builder) node(g *db.NodeGroup, n *db.Node, needs ...string) string {
+	return b.nodeAt(n, b.w.versionOf(g, n), needs...)
 }
 
+func (b *builder) nodeAt(n *db.Node, version string, needs ...string) string {
+	w := b.w
+	return b.add(readyTask(n), deadlineBoot, func(ctx context.Context) drivers.Result { return w.nodeReady(ctx, n, version) }, needs...)
+}

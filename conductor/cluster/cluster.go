@@ -17,6 +17,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
 	"github.com/jeroboam-cloud/jeroboam/internal/certmanager"
 	"github.com/jeroboam-cloud/jeroboam/internal/log"
 )
@@ -39,6 +40,8 @@ type Executor struct {
 	PollInterval time.Duration
 	// DrainTimeout is how long disruption budgets can keep pods on a node that is to go.
 	DrainTimeout time.Duration
+	// Binaries of Kubernetes, for nodes that are upgraded where they are.
+	Binaries kube.Binaries
 	// OwnCredentials: there are no service users; whoever the service is acts for all clusters.
 	OwnCredentials bool
 }

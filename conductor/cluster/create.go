@@ -42,7 +42,7 @@ func (b *builder) createCluster() {
 	b.forgetFailed(api)
 	for _, g := range w.s.NodeGroups {
 		for _, n := range w.nodesOf(db.NodeWanted, g) {
-			b.node(n, api, hostTask(n))
+			b.node(g, n, api, hostTask(n))
 		}
 	}
 }

@@ -30,11 +30,8 @@ func (w *work) complete() {
 	if kind == ops.NodeGroupDelete {
 		w.s.RemoveNodeGroup(w.op.NodeGroupUUID)
 	}
-	switch kind {
-	case ops.ClusterCreate:
+	if kind == ops.ClusterCreate {
 		w.clusterIsUp()
-	case ops.ClusterUpgrade:
-		w.s.Cluster.COEVersion = &w.spec.KubernetesVersion
 	}
 	w.clusterStatus()
 }
@@ -43,6 +40,14 @@ func (w *work) complete() {
 // that has not been upgraded yet.
 func (w *work) version(g *db.NodeGroup) string {
 	return cmp.Or(groupSpec(g).KubeVersion, w.spec.KubernetesVersion)
+}
+
+// versionOf a node: its group's, unless it was left as it was by an upgrade that failed.
+func (w *work) versionOf(g *db.NodeGroup, n *db.Node) string {
+	if n.ImageID != "" && n.Version != "" && n.ImageID != groupSpec(g).ImageID {
+		return n.Version
+	}
+	return w.version(g)
 }
 
 func (w *work) clusterIsUp() {

@@ -171,17 +171,13 @@ func (w *work) nodes(ctx context.Context) (map[string]kube.Node, error) {
 	})
 }
 
-// nodeReady is Done when the node was seen, ready and at its version.
-func (w *work) nodeReady(ctx context.Context, n *db.Node) drivers.Result {
+// nodeReady is Done when the node was seen, ready and at the version.
+func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) drivers.Result {
 	all, err := w.nodes(ctx)
 	if err != nil {
 		return drivers.Transient(err)
 	}
 	x, ok := all[n.Name]
-	version := w.spec.KubernetesVersion
-	if g := w.group(n.NodeGroupUUID); g != nil {
-		version = w.version(g)
-	}
 	switch {
 	case !ok:
 		return drivers.Continue(drivers.PollInterval, "node %s to join the cluster", n.Name)

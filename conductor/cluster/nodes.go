@@ -40,10 +40,12 @@ func (w *work) fillNode(n *db.Node) {
 	if r, ok := w.l.Find(drivers.KindPort, n.Name); ok && r.Attrs[drivers.AttrAddress] != "" {
 		n.Addresses = []string{r.Attrs[drivers.AttrAddress]}
 	}
-	if w.stepDone(readyTask(n)) {
-		n.Ready = true
-		if g := w.group(n.NodeGroupUUID); g != nil {
-			n.Version = w.version(g)
+	if g := w.group(n.NodeGroupUUID); g != nil {
+		if w.stepDone(inPlaceTask(n)) {
+			n.ImageID = groupSpec(g).ImageID // as good as made of it
+		}
+		if w.stepDone(readyTask(n)) {
+			n.Ready, n.Version = true, w.versionOf(g, n)
 		}
 	}
 	w.mu.Lock()

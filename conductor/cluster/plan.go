@@ -44,6 +44,8 @@ func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
 			giveUpUnready(s, g)
 		}
 		scale(s, g, p.NodesToRemove, now)
+	case ops.ClusterUpgrade, ops.NodeGroupUpgrade:
+		return planUpgrade(op, s, first, now)
 	case ops.NodeGroupDelete:
 		g, err := groupOf(op, s)
 		if err != nil {

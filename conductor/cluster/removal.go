@@ -15,12 +15,15 @@ import (
 // follow, etcd forgets it, then Kubernetes does, and last the host goes with all that belongs to it in the cloud. It gives
 // the name of the last task.
 func (b *builder) removeNode(n *db.Node, needs ...string) string {
-	w := b.w
+	w, g := b.w, b.w.group(n.NodeGroupUUID)
 	cordoned := b.add("cordon "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.cordon(ctx, n) }, needs...)
 	drain := "drain " + n.Name
 	since := w.state.Step(drain).StartedAt
 	drained := b.add(drain, w.e.DrainTimeout+deadlineCall, func(ctx context.Context) drivers.Result { return w.drain(ctx, n, since) }, cordoned)
 	free := b.add("volumes leave "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.volumesLeft(ctx, n) }, drained)
+	if g != nil && g.Role == db.RoleMaster {
+		free = b.add("etcd member "+n.Name+" is gone", deadlineCall, func(ctx context.Context) drivers.Result { return w.removeEtcdMember(ctx, n) }, free)
+	}
 	deleted := b.add("delete node "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.deleteNode(ctx, n, false) }, free)
 	gone := b.removeHost(n.Name, []string{deleted})
 	return b.add("node "+n.Name+" is forgotten", deadlineCall, func(ctx context.Context) drivers.Result { return w.deleteNode(ctx, n, true) }, gone)

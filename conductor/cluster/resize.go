@@ -10,6 +10,10 @@ import (
 // resizeGroup brings one node group to its count: new hosts at once, others drained and gone.
 func (b *builder) resizeGroup() {
 	g := b.w.group(b.w.op.NodeGroupUUID)
+	if g.Role == db.RoleMaster {
+		b.resizeControlPlane(g)
+		return
+	}
 	b.join(g, b.w.nodesOf(db.NodeWanted, g))
 	b.removeNodes(g)
 }

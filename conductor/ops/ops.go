@@ -126,6 +126,14 @@ type Upgrade struct {
 	Back bool `json:"back,omitempty"`
 }
 
+// Of is where the upgrade leads a node group.
+func (u Upgrade) Of(groupUUID string) Target {
+	if u.Back {
+		return u.From[groupUUID]
+	}
+	return u.Target
+}
+
 // Target is what nodes are made of.
 type Target struct {
 	TemplateID        string `json:"template_id"` // UUID of the cluster's template

@@ -24,6 +24,7 @@ type Node struct {
 	Ready         bool
 	Reason        string // why it is not ready
 	Version       string // of its kubelet, as "v1.37.2"
+	Architecture  string // of its host, as "amd64"
 	ProviderID    string
 	SystemUUID    string // in lower case: Nova's id of the server, on most hypervisors
 	InternalIPs   []string
@@ -56,7 +57,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 
 func convert(n *corev1.Node) Node {
 	out := Node{
-		Name: n.Name, Labels: n.Labels, Version: n.Status.NodeInfo.KubeletVersion, ProviderID: n.Spec.ProviderID,
+		Name: n.Name, Labels: n.Labels, Version: n.Status.NodeInfo.KubeletVersion, Architecture: n.Status.NodeInfo.Architecture, ProviderID: n.Spec.ProviderID,
 		SystemUUID: strings.ToLower(n.Status.NodeInfo.SystemUUID), Taints: taintsOf(n), Unschedulable: n.Spec.Unschedulable,
 		Reason: "the kubelet has not reported yet",
 	}

@@ -134,6 +134,11 @@ func Upgrade(run, node, arch, version string, first bool, from Binaries) (HostCo
 	return hostCommand(run, "upgrade", node, "upgrade.sh", env, nil, upgradeDeadline)
 }
 
+// UpgradeAddons brings what kubeadm has put into the cluster to the version of its control planes; node is one of them.
+func UpgradeAddons(run, node string) (HostCommand, error) {
+	return hostCommand(run, "addons", node, "addons.sh", nil, nil, kubeletDeadline)
+}
+
 func yes(b bool) string {
 	if b {
 		return "yes"

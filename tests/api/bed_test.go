@@ -76,7 +76,7 @@ func newBed(t testing.TB) *bed {
 		Clouds: clouds, Secrets: secrets, X509: pki.Options{AllowedExtensions: []string{"keyUsage", "extendedKeyUsage", "subjectAltName", "basicConstraints", "subjectKeyIdentifier"},
 			AllowedKeyUsage: []string{"Digital Signature", "Key Encipherment", "Non Repudiation"}, TermOfValidity: 24 * time.Hour},
 		Defaults: api.Defaults{NetworkDriver: "flannel", NetworkDrivers: []string{"all"}, MaxClusters: 20, AffinityPolicy: "soft-anti-affinity", ServiceDownTime: 3 * time.Minute,
-			ServiceUserRoles: []string{"member"}, EnabledDrivers: []string{vm.Name}},
+			ServiceUserRoles: []string{"member"}, EnabledDrivers: []string{vm.Name}, UpgradesInPlace: true},
 		CORS: api.CORS{AllowedOrigin: []string{"https://dashboard.example.org"}, AllowCredentials: true, AllowMethods: []string{"GET", "POST"}, AllowHeaders: []string{"X-Auth-Token"},
 			ExposeHeaders: []string{"X-OpenStack-Request-ID"}, MaxAge: 3600},
 		Log: zap.NewNop(), Now: time.Now, NewUUID: uuid.NewString})

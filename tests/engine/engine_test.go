@@ -241,6 +241,9 @@ func (b *bed) requestWith(clusterUUID string, kind ops.Kind, group string, chang
 				}
 				g.Status = kind.GroupProgress()
 			}
+			if group == "" && kind.Concerns(g, "") {
+				g.Status = kind.GroupProgress()
+			}
 		}
 		s.Cluster.Status = kind.Progress()
 		for _, o := range s.Operations {

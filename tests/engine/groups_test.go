@@ -18,25 +18,39 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/internal/certmanager"
 )
 
-// kubeNodes lists the cluster's nodes as an administrator of it does, over its own API with a certificate of its CA.
-func (b *bed) kubeNodes(v *db.ClusterView, secrets certmanager.Manager) map[string]kube.Node {
+// signed gives one of the cluster's authorities and an administrator's certificate that it has signed.
+func (b *bed) signed(v *db.ClusterView, secrets certmanager.Manager, authority string) (ca pki.Bundle, cert, key []byte) {
 	b.t.Helper()
-	ctx := context.Background()
-	ca, err := secrets.Get(ctx, certmanager.Owner{ClusterUUID: v.UUID, ProjectID: v.ProjectID}, v.SecretRefs[ops.SecretCA])
+	ca, err := secrets.Get(context.Background(), certmanager.Owner{ClusterUUID: v.UUID, ProjectID: v.ProjectID}, v.SecretRefs[authority])
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	csr, key := adminRequest(b.t)
-	cert, err := pki.SignCSR(ca, csr, pki.Options{TermOfValidity: time.Hour, Source: pki.Source{Now: time.Now(), Rand: rand.Reader}})
+	cert, err = pki.SignCSR(ca, csr, pki.Options{TermOfValidity: time.Hour, Source: pki.Source{Now: time.Now(), Rand: rand.Reader}})
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	return ca, cert, key
+}
+
+// kube is a client of the cluster as its administrator's, over its own API; until the end of the test.
+func (b *bed) kube(v *db.ClusterView, secrets certmanager.Manager) *kube.Client {
+	b.t.Helper()
+	ca, cert, key := b.signed(v, secrets, ops.SecretCA)
 	c, err := kube.New(kube.Access{Endpoint: *v.APIAddress, CA: ca.Certificate, ClientCert: cert, ClientKey: key})
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.t.Cleanup(c.Close)
+	return c
+}
+
+// kubeNodes lists the cluster's nodes.
+func (b *bed) kubeNodes(v *db.ClusterView, secrets certmanager.Manager) map[string]kube.Node {
+	b.t.Helper()
+	c := b.kube(v, secrets)
 	defer c.Close()
-	l, err := c.Nodes(ctx)
+	l, err := c.Nodes(context.Background())
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -36,6 +36,10 @@ func (s *Service) Conductor() (*Conductor, error) {
 	if err != nil {
 		return nil, err
 	}
+	binaries, err := s.cfg.Binaries.read()
+	if err != nil {
+		return nil, err
+	}
 	m := conductor.NewMetrics(s.registry)
 	network := infra.New(infra.Config{OwnCredentials: s.own, UserDomain: s.cfg.ServiceUser.Domain, Roles: s.cfg.ServiceUser.Roles}, s.clouds, m.Duplicate)
 	machines := map[string]drivers.Machines{}
@@ -48,7 +52,7 @@ func (s *Service) Conductor() (*Conductor, error) {
 		Executor: &cluster.Executor{
 			Store: s.store, Infra: network, Machines: machines, Secrets: s.secrets, Kube: c.clients, Log: s.log,
 			Runner: flow.Runner{Parallel: s.cfg.Conducting.Parallel}, Now: time.Now,
-			KeySize: s.cfg.X509.RSAKeySize, Validity: s.cfg.X509.validity(), PollInterval: s.cfg.Conductor.PollInterval, DrainTimeout: s.cfg.Conductor.DrainTimeout, OwnCredentials: s.own,
+			KeySize: s.cfg.X509.RSAKeySize, Validity: s.cfg.X509.validity(), PollInterval: s.cfg.Conductor.PollInterval, DrainTimeout: s.cfg.Conductor.DrainTimeout, Binaries: binaries, OwnCredentials: s.own,
 		},
 	}
 	if port := s.cfg.Conducting.MetricsPort; port != 0 {

@@ -32,6 +32,7 @@ type Config struct {
 	API          api.Config
 	Conductor    conductor.Config
 	Conducting   Conducting
+	Binaries     Binaries
 	Database     db.Config
 	Rabbit       queue.Config
 	Policy       policy.Config
@@ -57,6 +58,7 @@ func (c *Config) groups() []oslo.Group {
 		{Name: "api", Target: &c.API, Help: "jeroboam-api."},
 		{Name: "conductor", Target: &c.Conductor, Help: "jeroboam-conductor."},
 		{Name: "conductor", Target: &c.Conducting},
+		{Name: "conductor", Target: &c.Binaries},
 		{Name: "database", Target: &c.Database, Help: "MariaDB or PostgreSQL; SQLite for one machine. jeroboam-manage db upgrade makes the tables."},
 		{Name: "oslo_messaging_rabbit", Target: &c.Rabbit, Help: "How RabbitMQ is reached; where it is stands in [DEFAULT] transport_url."},
 		{Name: "oslo_policy", Target: &c.Policy, Help: "Who may do what. policy.yaml.sample has the rules and their defaults."},
@@ -160,6 +162,9 @@ func (c *Config) check() error {
 			bad("[certificates] encryption_keys: %w; jeroboam-manage genkey makes one", err)
 		}
 	}
+	if _, err := c.Binaries.read(); err != nil {
+		bad("%w", err)
+	}
 	if c.API.EnabledSSL {
 		for name, file := range map[string]string{"ssl_cert_file": c.API.SSLCertFile, "ssl_key_file": c.API.SSLKeyFile} {
 			if file == "" {
@@ -207,6 +212,6 @@ func (c *Config) defaults() api.Defaults {
 		MaxClusters:    c.Quotas.MaxClusters,
 		BootVolumeSize: c.Cinder.BootVolumeSize, BootVolumeType: c.Cinder.BootVolumeType, DockerVolumeType: c.Cinder.DockerVolumeType,
 		AffinityPolicy: c.Cluster.AffinityPolicy, ServiceDownTime: c.Default.ServiceDownTime,
-		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled,
+		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled, UpgradesInPlace: c.Binaries.URL != "",
 	}
 }

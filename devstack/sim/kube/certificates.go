@@ -250,6 +250,8 @@ func kubeadm(ctx context.Context, p *process) error {
 		return p.upgradeApply(ctx, p.args[3])
 	case command == "upgrade node" && len(p.args) == 2:
 		return p.upgradeNode(ctx)
+	case strings.Join(p.args, " ") == "upgrade node phase addon all":
+		return p.upgradeAddons()
 	}
 	return usage(p)
 }

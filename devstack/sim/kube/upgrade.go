@@ -87,6 +87,20 @@ func (p *process) upgradeNode(ctx context.Context) error {
 	return p.upgradeComponents(ctx, version)
 }
 
+// upgradeAddons is what kubeadm does about kube-proxy and CoreDNS. The simulator runs neither, but kubeadm looks at what it
+// finds: its own version and that of every control plane.
+func (p *process) upgradeAddons() error {
+	m := p.shell.machine
+	own, err := m.installed("kubeadm")
+	if err != nil {
+		return err
+	}
+	if _, version := m.cluster.release(); own != version {
+		return fmt.Errorf("this version of kubeadm, %s, does not upgrade add-ons of a cluster of version %s", own, version)
+	}
+	return nil
+}
+
 // upgradeComponents renews all certificates, as kubeadm does, and waits until the components run at their version.
 func (p *process) upgradeComponents(ctx context.Context, version string) error {
 	m := p.shell.machine

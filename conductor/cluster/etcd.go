@@ -1,0 +1,62 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
+)
+
+// etcd gives what it takes to talk to the cluster's etcd through its Kubernetes API, once per slice.
+func (w *work) etcd(ctx context.Context) (*kube.Client, kube.EtcdAccess, error) {
+	c, err := w.kube(ctx)
+	if err != nil {
+		return nil, kube.EtcdAccess{}, err
+	}
+	access, err := drivers.Once(w.site.Memo, "etcd", func() (kube.EtcdAccess, error) {
+		ca, err := w.secret(ctx, ops.SecretEtcdCA)
+		if err != nil {
+			return kube.EtcdAccess{}, err
+		}
+		cert, key, err := clientCertificate(ca, w.e.Now())
+		return kube.EtcdAccess{CA: ca.Certificate, ClientCert: cert, ClientKey: key}, err
+	})
+	return c, access, err
+}
+
+// removeEtcdMember takes a control plane's member out of etcd, unless etcd would lose its quorum with it.
+func (w *work) removeEtcdMember(ctx context.Context, n *db.Node) drivers.Result {
+	c, access, err := w.etcd(ctx)
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	err = c.RemoveEtcdMember(ctx, access, n.Name)
+	var quorum *kube.EtcdQuorumError
+	switch {
+	case errors.As(err, &quorum):
+		return drivers.Continue(drivers.PollInterval, "etcd to have a quorum without %s: %s", n.Name, short(err))
+	case err != nil:
+		return drivers.Transient(fmt.Errorf("removing the etcd member %s: %w", n.Name, err))
+	}
+	return drivers.Done()
+}
+
+// etcdWhole is Done when etcd has exactly these members and all are well.
+func (w *work) etcdWhole(ctx context.Context, members []*db.Node) drivers.Result {
+	c, access, err := w.etcd(ctx)
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	names := make([]string, 0, len(members))
+	for _, n := range members {
+		names = append(names, n.Name)
+	}
+	if err := c.EtcdHealthy(ctx, access, names); err != nil {
+		return drivers.Continue(drivers.PollInterval, "etcd to be whole: %s", short(err))
+	}
+	return drivers.Done()
+}
