@@ -101,8 +101,8 @@ func (b *bed) login(name string) *client {
 	return c
 }
 
-// work runs a conductor until the test ends.
-func (b *bed) work() {
+// work runs a conductor until the test ends or it is stopped.
+func (b *bed) work() (stop func()) {
 	b.t.Helper()
 	c := b.Conductor(b.t, rig.ConductorOptions{Owner: "c1", Queue: b.queue, Parallel: 8, Workers: 8, Poll: 50 * time.Millisecond})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -112,5 +112,7 @@ func (b *bed) work() {
 			b.t.Errorf("the conductor: %v", err)
 		}
 	})
-	b.t.Cleanup(func() { cancel(); wg.Wait() })
+	stop = func() { cancel(); wg.Wait() }
+	b.t.Cleanup(stop)
+	return stop
 }
