@@ -49,11 +49,10 @@ func (c *Client) EtcdMembers(ctx context.Context, access EtcdAccess) ([]EtcdMemb
 // RemoveEtcdMember takes a node's member out of etcd; one that is not there is no error, whether its node lives does not
 // matter. A member that leads hands that over first. *EtcdQuorumError means that it was left in, for without it etcd would
 // have no quorum. The node's own API server, which knows no other member, fails from then on.
-func (c *Client) RemoveEtcdMember(ctx context.Context, access EtcdAccess, node string) error {
-	addresses, err := c.addresses(ctx, node)
-	if err != nil {
-		return err
-	}
+//
+// A member whose host has died while it joined has told no name. It is known by one of the host's addresses, and better
+// removed: as long as it is there etcd takes no other.
+func (c *Client) RemoveEtcdMember(ctx context.Context, access EtcdAccess, node string, addresses ...string) error {
 	return c.withEtcd(ctx, access, func(ctx context.Context, e *etcdSession) error {
 		members, err := e.members(ctx)
 		if err != nil {
@@ -71,18 +70,6 @@ func (c *Client) RemoveEtcdMember(ctx context.Context, access EtcdAccess, node s
 		}
 		return nil
 	})
-}
-
-// addresses of a node, by which a member is known that has not told its name yet. A node that is not there has none.
-func (c *Client) addresses(ctx context.Context, name string) ([]string, error) {
-	n, err := c.node(ctx, name)
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return convert(n).InternalIPs, nil
 }
 
 func (m EtcdMember) belongsTo(node string, addresses []string) bool {

@@ -2,12 +2,14 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,8 +17,10 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim/portforward"
 	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
@@ -164,6 +168,63 @@ func (b *realEtcd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestRealEtcd(t *testing.T) {
 	testSuite(t, func(t *testing.T, nodes ...string) bed { return newRealEtcd(t, nodes...) })
+}
+
+// TestRealMemberAdd sees when etcd wants no other member, and that one which has never started is found by its address.
+func TestRealMemberAdd(t *testing.T) {
+	t.Parallel()
+	const m0, m1, m2, address = "demo-master-0", "demo-master-1", "demo-master-2", "127.0.0.9"
+	b := newRealEtcd(t, m0, m1, m2)
+	c := connect(t, b.kube)
+	add := func(host string) error {
+		b.mu.Lock()
+		server := b.members[m0].server.Server
+		b.mu.Unlock()
+		peer := url.URL{Scheme: "http", Host: net.JoinHostPort(host, "2380")}
+		_, err := server.AddMember(t.Context(), *membership.NewMemberAsLearner("", []url.URL{peer}, "", &time.Time{}))
+		return err
+	}
+	wants := func(err error, text string) error {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			return fmt.Errorf("not %q: %w", text, err)
+		}
+		return nil
+	}
+	b.stop(m1)
+	eventually(t, func() error { return wants(add(address), "unhealthy cluster") })
+	b.start(m1)
+	eventually(t, func() error { return add(address) })
+	if err := wants(add("127.0.0.10"), "too many learner members in cluster"); err != nil {
+		t.Error(err)
+	}
+	err := c.EtcdHealthy(t.Context(), b.etcd, []string{m0, m1, m2})
+	if err := wants(err, "the member at [http://127.0.0.9:2380] has not started"); err != nil {
+		t.Error(err)
+	}
+	if err := c.RemoveEtcdMember(t.Context(), b.etcd, "demo-master-3", address); err != nil {
+		t.Error(err)
+	}
+	eventually(t, func() error { return c.EtcdHealthy(t.Context(), b.etcd, []string{m0, m1, m2}) })
+}
+
+// TestRealAlarm has a member run out of room.
+func TestRealAlarm(t *testing.T) {
+	t.Parallel()
+	const m0 = "demo-master-0"
+	b := newRealEtcd(t, m0)
+	c := connect(t, b.kube)
+	server := b.members[m0].server.Server
+	_, err := server.Alarm(t.Context(), &etcdserverpb.AlarmRequest{
+		Action: etcdserverpb.AlarmRequest_ACTIVATE, MemberID: uint64(server.MemberID()), Alarm: etcdserverpb.AlarmType_NOSPACE,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unhealthy *kube.EtcdUnhealthyError
+	err = c.EtcdHealthy(t.Context(), b.etcd, []string{m0})
+	if !errors.As(err, &unhealthy) || !slices.Equal(unhealthy.Problems, []string{"the member of demo-master-0 raises the alarm NOSPACE"}) {
+		t.Errorf("with an alarm: %v", err)
+	}
 }
 
 // TestEtcdWithoutWebsockets reaches etcd through an API server that forwards ports by SPDY only.

@@ -35,7 +35,7 @@ type authority struct {
 
 // authorities are what a control plane's user data has of the cluster's PKI.
 type authorities struct {
-	ca authority
+	ca, etcd authority
 	// fingerprints of the four pairs by name, to compare those of two control planes
 	fingerprints map[string]string
 }
@@ -49,8 +49,11 @@ func loadAuthorities(disk fileSystem, folder string) (*authorities, error) {
 		if err != nil {
 			return nil, err
 		}
-		if name == caName {
+		switch name {
+		case caName:
 			loaded.ca = pair
+		case etcdName:
+			loaded.etcd = pair
 		}
 		loaded.fingerprints[name] = fingerprint(pair.cert.Raw)
 	}
@@ -205,6 +208,11 @@ func addNames(template *x509.Certificate, names []string) {
 			template.DNSNames = append(template.DNSNames, name)
 		}
 	}
+}
+
+// etcdNames are the names that kubeadm puts into the certificates of a member of etcd.
+func etcdNames(node string, addresses []string) []string {
+	return append([]string{node, "localhost", "127.0.0.1", "::1"}, addresses...)
 }
 
 // servingNames are the names that kubeadm puts into the certificate of an API server.

@@ -359,8 +359,11 @@ func (m *machine) writeLeaf(kind leafKind, server string, addresses []string, no
 	if kind.subject.CommonName == "" {
 		template.Subject.CommonName = m.name()
 	}
-	if kind.name == "apiserver" || strings.HasPrefix(kind.name, "etcd-") {
+	switch kind.name {
+	case "apiserver":
 		addNames(template, servingNames(m.name(), addresses, &m.cluster.config))
+	case "etcd-server", "etcd-peer":
+		addNames(template, etcdNames(m.name(), addresses))
 	}
 	cert, key, err := ca.issue(template, now, validity)
 	if err != nil {

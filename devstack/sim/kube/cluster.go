@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
@@ -26,7 +27,10 @@ type cluster struct {
 	mu sync.Mutex
 	// controllers is another one each time that the first member goes on, so that nobody adds to one that is waited for
 	controllers *sync.WaitGroup
-	members     map[string]bool     // of etcd by host: whether it is on
+	members     []*member // of etcd
+	leader      uint64    // of them, when it was last looked for
+	term        uint64
+	alarms      []*etcdserverpb.AlarmMember
 	kubelets    map[string]*kubelet // by node
 	machines    map[string]*machine // by host: those that are there
 	bounds      sync.Map            // the bound of each machine, by its node
@@ -44,21 +48,8 @@ func newCluster(p *plan, clock Clock, types *schema) *cluster {
 	return &cluster{
 		config: *p.config.cluster, authorities: p.authorities,
 		clock: clock, store: newStore(clock), schema: types,
-		members: map[string]bool{}, kubelets: map[string]*kubelet{}, machines: map[string]*machine{},
+		kubelets: map[string]*kubelet{}, machines: map[string]*machine{},
 	}
-}
-
-// available says whether etcd has a quorum. A member stays one when its host is gone for good, as in a real etcd that
-// nobody tells.
-func (c *cluster) available() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for host, up := range c.members {
-		if up && c.together(host)*2 > len(c.members) {
-			return nil
-		}
-	}
-	return errEtcd
 }
 
 // release is the version of the API: that of the control plane as kubeadm has it configured.
@@ -107,25 +98,8 @@ func (c *cluster) firstAuthorities() []*x509.Certificate {
 	return []*x509.Certificate{c.authorities.ca.cert}
 }
 
-// on counts the members that are on.
-func (c *cluster) on() int {
-	count := 0
-	for _, up := range c.members {
-		if up {
-			count++
-		}
-	}
-	return count
-}
-
-// memberUp makes a host a member of etcd, or one that is back. The first one that is on starts the controllers.
-func (c *cluster) memberUp(hostID string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.members[hostID] = true
-	if c.on() > 1 {
-		return
-	}
+// startControllers starts what waits for silent kubelets. c.mu is held.
+func (c *cluster) startControllers() {
 	c.controllers = &sync.WaitGroup{}
 	for name, k := range c.kubelets {
 		if !k.on {
@@ -134,20 +108,15 @@ func (c *cluster) memberUp(hostID string) {
 	}
 }
 
-// memberDown switches a member off, and with the last one the controllers.
-func (c *cluster) memberDown(hostID string) {
-	c.mu.Lock()
-	c.members[hostID] = false
-	last, controllers := c.on() == 0, c.controllers
-	if last {
-		for _, k := range c.kubelets {
-			k.stopWaiting()
-		}
+// stopControllersIfLast stops the controllers if no member is on, and gives what waits for their end. c.mu is held.
+func (c *cluster) stopControllersIfLast() (wait func()) {
+	if c.on() > 0 || c.controllers == nil {
+		return func() {}
 	}
-	c.mu.Unlock()
-	if last {
-		controllers.Wait()
+	for _, k := range c.kubelets {
+		k.stopWaiting()
 	}
+	return c.controllers.Wait
 }
 
 func (c *cluster) kubeletUp(name string) {

@@ -61,6 +61,9 @@ func (s *server) resources(version apischema.GroupVersion) any {
 		}
 		if k.Kind == "Pod" {
 			list.APIResources = append(list.APIResources, metav1.APIResource{
+				Name: "pods/portforward", Namespaced: true, Kind: "PodPortForwardOptions", Verbs: metav1.Verbs{"create", "get"},
+			})
+			list.APIResources = append(list.APIResources, metav1.APIResource{
 				Name: "pods/eviction", Namespaced: true, Group: "policy", Version: "v1", Kind: "Eviction", Verbs: metav1.Verbs{"create"},
 			})
 		}

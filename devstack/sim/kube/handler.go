@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,9 +43,12 @@ func (s *server) version(w http.ResponseWriter, _ *http.Request) {
 func (s *server) health(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	status, report := http.StatusOK, "[+]ping ok\n[+]log ok\n"
-	if s.cluster.available() == nil {
+	if s.cluster.availableAt(s.hostID) == nil {
 		report += "[+]etcd ok\n[+]poststarthook/rbac/bootstrap-roles ok\n" + name + " check passed\n"
 	} else {
+		if s.cluster.clock.Sleep(r.Context(), etcdCheckTimeout) != nil {
+			return
+		}
 		status = http.StatusInternalServerError
 		report += "[-]etcd failed: reason withheld\n" + name + " check failed\n"
 	}
@@ -59,8 +63,8 @@ func (s *server) health(w http.ResponseWriter, r *http.Request) {
 
 // join hands a host with a good token what it needs to find the cluster.
 func (s *server) join(w http.ResponseWriter, r *http.Request) {
-	if err := s.cluster.available(); err != nil {
-		writeError(w, apierrors.NewInternalError(err))
+	if err := s.etcd(r.Context()); err != nil {
+		writeError(w, err)
 		return
 	}
 	if err := s.cluster.checkToken(bearer(r)); err != nil {
@@ -107,8 +111,11 @@ func (s *server) api(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) dispatch(w http.ResponseWriter, r *http.Request, q *query) error {
-	if s.cluster.available() != nil {
-		return etcdError()
+	if err := s.etcd(r.Context()); err != nil {
+		return err
+	}
+	if q.subresource == "portforward" {
+		return s.forward(w, r, q)
 	}
 	if q.verb == "watch" {
 		return s.watch(w, r, q)
@@ -143,8 +150,14 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, q *query) (answer
 	return answer, http.StatusOK, err
 }
 
-// etcdError is what a request fails with when etcd has no quorum.
-func etcdError() error {
+// etcd is what a request fails with, and after how long, when the member of etcd beside this server has no quorum.
+func (s *server) etcd(ctx context.Context) error {
+	if s.cluster.availableAt(s.hostID) == nil {
+		return nil
+	}
+	if err := s.cluster.clock.Sleep(ctx, etcdRequestTimeout); err != nil {
+		return err
+	}
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: errEtcd.Error(),
 	}}

@@ -101,6 +101,7 @@ func (n *Node) initialize(ctx context.Context, p *plan) error {
 		return err
 	}
 	c := newCluster(p, n.clock, n.fabric.memory().types())
+	c.found(n.host.ID, n.host.FixedIPs[0])
 	if err := c.seed(p.config, n.host.FixedIPs[0]); err != nil {
 		return fmt.Errorf("kubeadm init: error execution phase upload-config: %w", err)
 	}
@@ -197,6 +198,7 @@ func (n *Node) jitter(attempt int) time.Duration {
 func (n *Node) runKubelet(ctx context.Context, m *machine) error {
 	c, r := m.cluster, m.plan.registration
 	n.startKubelet(m)
+	n.serveKubelet(m)
 	err := n.retry(ctx, "kubelet: unable to register node with API server", 0, true, func(context.Context) error {
 		return m.report(func() error { return c.register(r, n.host, n.kubeletVersion(m)) })
 	})

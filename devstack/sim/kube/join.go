@@ -47,6 +47,9 @@ func (n *Node) join(ctx context.Context, p *plan) error {
 	latency := joinWorkerLatency
 	if p.config.join.ControlPlane != nil {
 		latency = joinControlPlaneLatency
+		if err := n.joinEtcd(ctx, p, func() error { return c.addMember(n.host.ID, n.host.FixedIPs[0]) }); err != nil {
+			return err
+		}
 	}
 	n.say("[kubelet-start] Starting the kubelet")
 	if err := n.clock.Sleep(ctx, latency); err != nil {
@@ -56,8 +59,19 @@ func (n *Node) join(ctx context.Context, p *plan) error {
 	if err != nil {
 		return err
 	}
+	if m.isControlPlane() {
+		if err := n.joinEtcd(ctx, p, func() error { return c.promoteMember(n.host.ID) }); err != nil {
+			return err
+		}
+	}
 	n.say("This node has joined the cluster")
 	return n.runKubelet(ctx, m)
+}
+
+// joinEtcd is a step of kubeadm's in which etcd gets another member.
+func (n *Node) joinEtcd(ctx context.Context, p *plan, step func() error) error {
+	what := "kubeadm join: error execution phase etcd-join: error creating local etcd static pod manifest file"
+	return n.retry(ctx, what, etcdJoinTimeout, p.retries, func(context.Context) error { return step() })
 }
 
 // askToJoin is one attempt. The endpoint is believed if the CA in its chain is one of the pinned ones and its own

@@ -30,6 +30,12 @@ const (
 	endpointTimeout = 4 * time.Minute
 	// kubeadm's default for discovery; a bootstrap script without a loop gives up after it
 	discoveryTimeout = 5 * time.Minute
+	// kubeadm tries so long to make another member of etcd, its default
+	etcdJoinTimeout = 2 * time.Minute
+	// etcd answers so late that it has no quorum: 5 s and twice its election timeout
+	etcdRequestTimeout = 7 * time.Second
+	// the API server's own readiness check of etcd, its default
+	etcdCheckTimeout = 2 * time.Second
 	// the node controller calls a kubelet dead when it was not heard of for so long
 	nodeGracePeriod = 40 * time.Second
 	// what a bootstrap token lives for unless it says otherwise

@@ -44,6 +44,7 @@ type machine struct {
 	manifests map[string][]byte
 	api       *apiServer  // nil while none runs
 	etcd      *identity   // of the member; nil: what the cluster was made with
+	endEtcd   func()      // nil while no etcd runs
 	manager   *manager    // nil while none runs
 	kubelet   kubeletLife // zero while none runs
 }
@@ -120,7 +121,7 @@ func (n *Node) startComponent(m *machine, name string) error {
 	m.mu.Unlock()
 	switch name {
 	case componentEtcd:
-		if err := m.startEtcd(written); err != nil {
+		if err := n.startEtcd(m, written); err != nil {
 			return err
 		}
 	case componentAPI:
@@ -132,12 +133,22 @@ func (n *Node) startComponent(m *machine, name string) error {
 			m.startManager()
 		}
 	}
-	return m.cluster.showStaticPod(m, name, true)
+	m.mu.Lock()
+	runs := name != componentEtcd || m.endEtcd != nil
+	m.mu.Unlock()
+	return m.cluster.showStaticPod(m, name, runs)
 }
 
 func (n *Node) stopComponent(m *machine, name string) {
 	switch name {
 	case componentEtcd:
+		m.mu.Lock()
+		end := m.endEtcd
+		m.endEtcd = nil
+		m.mu.Unlock()
+		if end != nil {
+			end()
+		}
 		m.cluster.memberDown(n.host.ID)
 	case componentAPI:
 		m.mu.Lock()
@@ -156,17 +167,38 @@ func (n *Node) stopComponent(m *machine, name string) {
 	_ = m.cluster.showStaticPod(m, name, false) // of what is not readable nobody can tell
 }
 
-func (m *machine) startEtcd(written bool) error {
+// startEtcd starts the member of the host. One that was removed ends at once, every time.
+func (n *Node) startEtcd(m *machine, written bool) error {
+	c, files := m.cluster, m.drive.snapshot()
+	trusts, cert, err := []*x509.Certificate{m.plan.authorities.etcd.cert}, tls.Certificate{}, error(nil)
 	if written {
-		id, err := readIdentity(m.drive.snapshot(), m.pki("etcd/peer.crt"), m.pki("etcd/ca.crt"))
-		if err != nil {
+		var id *identity
+		if id, err = readIdentity(files, m.pki("etcd/peer.crt"), m.pki("etcd/ca.crt")); err != nil {
 			return fmt.Errorf("etcd: %w", err)
 		}
 		m.mu.Lock()
 		m.etcd = id
 		m.mu.Unlock()
+		trusts = id.trusts
+		cert, err = readPair(files, m.pki("etcd/server.crt"), m.pki("etcd/server.key"))
+	} else {
+		cert, err = m.plan.authorities.etcd.issueServing(etcdNames(m.name(), n.host.FixedIPs), n.clock.Now(), c.config.CertificateValidityPeriod.Duration)
 	}
-	m.cluster.memberUp(m.hostID)
+	if err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
+	if err := c.memberUp(m.hostID, m.name()); err != nil {
+		n.say("etcd: " + err.Error())
+		return nil
+	}
+	server := newEtcdServer(c, m.hostID, cert, trusts)
+	unlisten := n.fabric.Listen(m.hostID, etcdPort, server.conns.put)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.endEtcd = func() {
+		unlisten()
+		server.close()
+	}
 	return nil
 }
 
@@ -190,7 +222,7 @@ func (n *Node) startAPI(m *machine, written bool) error {
 		return fmt.Errorf("kube-apiserver: %w", err)
 	}
 	port := int(m.plan.config.localEndpoint().BindPort)
-	api := &apiServer{server: newServer(c, n.fabric.memory(), cert, cas), serving: cert}
+	api := &apiServer{server: newServer(c, n, cert, cas), serving: cert}
 	api.unlisten = n.fabric.Listen(n.host.ID, port, api.server.accept)
 	m.mu.Lock()
 	m.api = api

@@ -98,6 +98,8 @@ func (q *query) setVerb(r *http.Request) error {
 	case q.subresource == "":
 	case q.subresource == "status" && q.kind.status:
 		delete(verbs, http.MethodDelete)
+	case q.subresource == "portforward" && q.kind.Kind == "Pod":
+		verbs = map[string]string{http.MethodPost: "create", http.MethodGet: "create"} // the latter for websockets
 	case q.subresource == "eviction" && q.kind.Kind == "Pod":
 		verbs = map[string]string{http.MethodPost: "create"}
 	default:

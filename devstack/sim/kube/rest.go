@@ -267,7 +267,7 @@ func (s *server) deleteCollection(r *http.Request, q *query) (any, error) {
 	return metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}, err
 }
 
-// remove deletes an object, and what is in it when it is a namespace.
+// remove deletes an object, and what is in it when it is a namespace, or of it when it is a node.
 func (c *cluster) remove(t *transaction, k *kind, before object) {
 	if k.Kind == "Namespace" {
 		for _, inner := range c.schema.kinds {
@@ -283,6 +283,15 @@ func (c *cluster) remove(t *transaction, k *kind, before object) {
 		for _, name := range components() {
 			if pod, there := t.get(c.schema.kind("Pod"), systemNamespace, name+"-"+before.GetName()); there {
 				t.remove(c.schema.kind("Pod"), pod)
+			}
+		}
+	}
+	if k.Kind == "Node" { // its static pods are collected within a moment
+		pods := c.schema.kind("Pod")
+		for _, o := range t.list(pods, systemNamespace) {
+			name, _, _ := unstructured.NestedString(o.Object, "spec", "nodeName")
+			if _, static := o.GetAnnotations()[corev1.MirrorPodAnnotationKey]; static && name == before.GetName() {
+				t.remove(pods, o)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -14,15 +15,23 @@ import (
 // server is the API server of one control plane.
 type server struct {
 	cluster *cluster
+	hostID  string
+	dial    func(ctx context.Context, address string) (net.Conn, error) // as its host
 	memory  *Clusters
 	http    *http.Server
 	conns   *inbox
 	done    chan struct{}
+	cut     context.CancelFunc
 	clients []*x509.Certificate // authorities of those who may ask
 }
 
-func newServer(c *cluster, memory *Clusters, cert tls.Certificate, clients []*x509.Certificate) *server {
-	s := &server{cluster: c, memory: memory, conns: newInbox(), done: make(chan struct{}), clients: clients}
+func newServer(c *cluster, n *Node, cert tls.Certificate, clients []*x509.Certificate) *server {
+	s := &server{cluster: c, hostID: n.host.ID, memory: n.fabric.memory(), conns: newInbox(), done: make(chan struct{}), clients: clients}
+	s.dial = func(ctx context.Context, address string) (net.Conn, error) {
+		return n.fabric.Dial(ctx, n.host.ID, address)
+	}
+	ctx, cut := context.WithCancel(context.Background())
+	s.cut = cut
 	s.http = &http.Server{
 		Handler: s.handler(),
 		TLSConfig: &tls.Config{
@@ -32,6 +41,8 @@ func newServer(c *cluster, memory *Clusters, cert tls.Certificate, clients []*x5
 			ClientAuth: tls.RequestClientCert,
 		},
 		ErrorLog: log.New(io.Discard, "", 0), // of clients that go away
+		// what was upgraded is not the HTTP server's any more, and ends with this
+		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	go func() {
 		defer close(s.done)
@@ -45,6 +56,7 @@ func (s *server) accept(conn net.Conn) { s.conns.put(conn) }
 
 // close cuts all connections, open watches included.
 func (s *server) close() {
+	s.cut()
 	_ = s.conns.Close()
 	_ = s.http.Close()
 	<-s.done

@@ -113,14 +113,14 @@ func (c *cluster) review() {
 	}
 }
 
-// together counts the members that are on and get along with one of them, that one included. c.mu is held.
+// together counts the members that vote, are on and get along with one of them, that one included. c.mu is held.
 func (c *cluster) together(hostID string) int {
 	one, count := c.etcdOf(hostID), 0
-	for other, up := range c.members {
-		if !up {
+	for _, m := range c.voters() {
+		if !m.on {
 			continue
 		}
-		two := c.etcdOf(other)
+		two := c.etcdOf(m.hostID)
 		if one == nil || two == nil || one.believes(two.leaf, c.clock.Now()) && two.believes(one.leaf, c.clock.Now()) {
 			count++
 		}
