@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -32,7 +33,7 @@ import (
 )
 
 // eventually is how long a test waits for what has to come.
-const eventually = 2 * time.Minute
+const eventually = 4 * time.Minute
 
 // bed is everything that a test of the engine needs.
 type bed struct {
@@ -44,6 +45,7 @@ type bed struct {
 	project string
 	log     *zap.Logger
 	secrets certmanager.Manager // nil: rows of the database
+	drain   time.Duration       // how long budgets count; 0: a quarter of an hour
 	own     bool                // the service acts for all clusters by itself: own-credentials mode
 }
 
@@ -97,7 +99,7 @@ func (b *bed) conductor(owner string) *conductor.Conductor {
 	in := infra.New(infra.Config{UserDomain: "jeroboam", Roles: []string{"member"}, OwnCredentials: b.own}, b.clouds, nil)
 	kube := &cluster.KubeClients{}
 	b.t.Cleanup(kube.Close)
-	e := &cluster.Executor{Store: b.store, Infra: in, Machines: map[string]drivers.Machines{vm.Name: vm.New(b.clouds, in, nil)}, Secrets: secrets, Kube: kube, Log: b.log, DrainTimeout: 15 * time.Minute,
+	e := &cluster.Executor{Store: b.store, Infra: in, Machines: map[string]drivers.Machines{vm.Name: vm.New(b.clouds, in, nil)}, Secrets: secrets, Kube: kube, Log: b.log, DrainTimeout: cmp.Or(b.drain, 15*time.Minute),
 		Runner: flow.Runner{Parallel: 16}, Now: time.Now, KeySize: 2048, Validity: 24 * time.Hour, PollInterval: 100 * time.Millisecond, OwnCredentials: b.own}
 	return &conductor.Conductor{Config: conductor.Config{Workers: 16, Lease: 10 * time.Second, SweepInterval: 50 * time.Millisecond, RingAgain: time.Second},
 		Host: owner, Owner: owner, Store: b.store, Queue: b.queue, Executor: e, Log: b.log}

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+)
+
+// budgeted puts a pod on a node, and a budget that wants so many of its kind.
+func budgeted(node string, available int) []byte {
+	return fmt.Appendf(nil, `apiVersion: v1
+kind: Pod
+metadata: {name: db-0, namespace: default, labels: {app: db}}
+spec: {nodeName: %s, containers: [{name: db, image: db}]}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: db, namespace: default}
+spec: {minAvailable: %d, selector: {matchLabels: {app: db}}}
+`, node, available)
+}
+
+// TestRemovalUnderABudget: a node goes when the budgets of what runs there let it, or when the time of a drain is over.
+func TestRemovalUnderABudget(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		drain time.Duration // 0: budgets hold for longer than the test
+	}{{"that gives way", 0}, {"that never does", time.Second}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, sim.Options{})
+			b.secrets, b.drain = b.rows(), tc.drain
+			b.run(b.conductor("one"))
+			id := b.completed(order{name: "dev", masters: 1, workers: 2})
+			v, err := b.store.Cluster(context.Background(), id, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			victim, c := b.namesOf(id, "default-worker")[1], b.kube(v, b.secrets)
+			if err := c.Apply(context.Background(), budgeted(victim, 1), "test"); err != nil {
+				t.Fatal(err)
+			}
+			b.requestWith(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 1 }, ops.Resize{NodesToRemove: []string{victim}})
+			testenv.Eventually(t, eventually, "the drain to be held by the budget", func() bool { return strings.Contains(b.events(id), "held by a disruption budget") })
+			if n := b.kubeNodes(v, b.secrets)[victim]; n.Name == "" || !n.Unschedulable {
+				t.Errorf("while it is drained the node is %+v", n)
+			}
+			if tc.drain == 0 {
+				if err := c.Apply(context.Background(), budgeted(victim, 0), "test"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.reaches(id, ops.UpdateComplete)
+			if _, there := b.kubeNodes(v, b.secrets)[victim]; there || len(b.cloud.Resources(b.project)["server"]) != 2 {
+				t.Errorf("the node is still there\n%s", b.events(id))
+			}
+		})
+	}
+}
