@@ -37,7 +37,8 @@ require_packages() {
   ((${#missing[@]} == 0)) || die 2 "missing, as root: apt-get install --no-install-recommends ${missing[*]}"
 }
 
-# install_packages brings in what is missing in one transaction. Without root it can only name it.
+# install_packages brings in what is missing in one transaction. Without root it can only name it. What fails is tried once
+# more: the lists may be old, and a package that could not be set up stands in the way of all others.
 install_packages() {
   local missing log
   if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
@@ -48,26 +49,35 @@ install_packages() {
   ((${#missing[@]})) || return 0
   say apt "installing ${missing[*]}"
   log=$(mktemp)
-  (install_unstarted "${missing[@]}") >"$log" 2>&1 || {
-    tail -n 40 "$log" >&2
-    die 1 "apt-get failed: its last lines are above, all of them in $log"
+  (unstarted apt_install "${missing[@]}") >"$log" 2>&1 || {
+    say apt "once more, with new lists and after \`dpkg --configure -a\`: $(grep -m 1 '^E: ' "$log" || echo 'it failed')"
+    (unstarted apt_reinstall "${missing[@]}") >>"$log" 2>&1 || {
+      tail -n 40 "$log" >&2
+      die 1 "apt-get failed twice: its last lines are above, all of them in $log"
+    }
   }
   rm -f "$log"
   say apt "installed"
 }
 
-# install_unstarted runs in a subshell of its own, so that its trap restores the machine's policy however it ends.
-install_unstarted() {
+# unstarted CMD… runs in a subshell of its own, so that its trap restores the machine's policy however it ends.
+unstarted() {
   trap allow_service_starts EXIT
   trap 'exit 1' INT TERM HUP
-  forbid_service_starts &&
-    printf '%s\n' "${PRESEEDS[@]}" | debconf-set-selections &&
-    { apt_install "$@" || { apt-get -q update && apt_install "$@"; }; }
+  export DEBIAN_FRONTEND=noninteractive
+  forbid_service_starts && printf '%s\n' "${PRESEEDS[@]}" | debconf-set-selections && "$@"
 }
 
 apt_install() {
-  DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
-    -o DPkg::Lock::Timeout=900 -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 install "$@" </dev/null
+  apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=900 -o Dpkg::Options::=--force-confold \
+    -o Dpkg::Use-Pty=0 install "$@" </dev/null
+}
+
+# apt_reinstall goes on whatever becomes of its first two steps: the third has the last word.
+apt_reinstall() {
+  dpkg --force-confold --configure -a </dev/null || true
+  apt-get -q update || true
+  apt_install "$@"
 }
 
 # Packages start their services after installation, unless policy-rc.d answers 101. The machine's own policy, if it
