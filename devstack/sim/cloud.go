@@ -73,6 +73,9 @@ func New(o Options) (*Cloud, error) {
 
 func withDefaults(o Options) Options {
 	o.Latency = o.Latency.withDefaults()
+	if o.Hosts == 0 {
+		o.Hosts = 1000
+	}
 	if o.Flavors == nil {
 		o.Flavors = defaultFlavors()
 	}

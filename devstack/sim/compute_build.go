@@ -59,6 +59,10 @@ func (q *call) prepare(server *object, o *order) {
 	if !q.alive(server) || server.doc.str("OS-EXT-STS:task_state") == "deleting" {
 		return
 	}
+	if !q.fitsApart(server) {
+		q.failServer(server, "No valid host was found. There are not enough hosts available.")
+		return
+	}
 	server.doc["OS-EXT-STS:task_state"] = "networking"
 	for _, nic := range o.nics {
 		if err := q.plug(server, nic, o.groups); err != nil {
@@ -74,6 +78,22 @@ func (q *call) prepare(server *object, o *order) {
 		}
 	}
 	server.doc["OS-EXT-STS:task_state"] = "spawning"
+}
+
+// fitsApart tells whether there is a host for a server that is to be kept apart from the others of its group. Hosts are
+// countless otherwise.
+func (c *Cloud) fitsApart(server *object) bool {
+	group := c.get("server_group", server.doc.str("_group"))
+	if group == nil || group.doc.str("policy") != "anti-affinity" {
+		return true
+	}
+	taken := 0
+	for _, other := range c.with("server", "_group", group.id) {
+		if state := other.doc.str("OS-EXT-STS:task_state"); other != server && other.doc.str("status") != "ERROR" && state != "scheduling" {
+			taken++
+		}
+	}
+	return taken < c.options.Hosts
 }
 
 // plug gives the server a port: its own new one, or the one that was asked for.

@@ -14,6 +14,8 @@ type Options struct {
 	// Quotas per project by the services' names (instances, cores, ram, port, load_balancer, volumes, …); they replace
 	// single values of the defaults. -1: no limit.
 	Quotas map[string]int
+	// Hosts is how many servers of a group can be kept apart from each other; 0: 1000.
+	Hosts int
 	// Flavors and Images; nil: the default ones.
 	Flavors []Flavor
 	Images  []Image

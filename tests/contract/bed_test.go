@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ const (
 	external = "public"
 	image    = "ubuntu-24.04-kube-v1.37.2"
 	flavor   = "m1.small"
+	hosts    = 2 // to keep servers apart on
 )
 
 // patience with a real cloud on two busy cores.
@@ -45,7 +47,8 @@ type bed struct {
 	admin     *gophercloud.ProviderClient
 	tenant    *cloud.Clients // a member of the project, as a cluster's user is
 	service   *cloud.Clients // an administrator, as the service is
-	loses     *losing        // between tenant and cloud
+	factory   *cloud.Factory // of the tenant
+	loses     *losing        // between both and the cloud
 }
 
 // newBed makes a project with a user in it. What the test leaves there, it reports by itself.
@@ -56,7 +59,7 @@ func newBed(t *testing.T) *bed {
 	if b.real {
 		b.authURL, adminPassword = testenv.Require(t, testenv.KeystoneURL), testenv.Require(t, testenv.KeystoneAdminPassword)
 	} else {
-		c, err := sim.New(sim.Options{Speed: 50, PublicCIDR: rig.PublicCIDR(t)})
+		c, err := sim.New(sim.Options{Speed: 50, Hosts: hosts, PublicCIDR: rig.PublicCIDR(t)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +75,7 @@ func newBed(t *testing.T) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.service = b.login("admin", adminPassword, "admin", nil)
+	b.service = b.login(b.newFactory("admin", adminPassword, "admin"))
 	b.settle()
 	return b
 }
@@ -90,7 +93,8 @@ func (b *bed) settle() {
 	b.t.Helper()
 	name, password := "contract-"+uuid.NewString(), uuid.NewString()
 	b.projectID = b.newProject(name, password)
-	b.tenant = b.login(name, password, name, b.loses)
+	b.factory = b.newFactory(name, password, name)
+	b.tenant = b.login(b.factory)
 }
 
 // newProject makes a project and a user of the same name.
@@ -123,18 +127,18 @@ func (b *bed) identity() *gophercloud.ServiceClient {
 	return k
 }
 
-func (b *bed) login(name, password, project string, through *losing) *cloud.Clients {
+func (b *bed) newFactory(name, password, project string) *cloud.Factory {
 	b.t.Helper()
 	f, err := cloud.NewFactory(cloud.Config{AuthURL: b.authURL, AuthType: "password", Username: name, Password: password, UserDomainName: "Default",
 		ProjectName: project, ProjectDomainName: "Default", Interface: "public", Timeout: time.Minute})
 	b.must(err)
 	b.t.Cleanup(f.Close)
-	if through != nil {
-		f.Wrap(func(next http.RoundTripper) http.RoundTripper {
-			through.next = next
-			return through
-		})
-	}
+	f.Wrap(func(next http.RoundTripper) http.RoundTripper { return through{next, b.loses} })
+	return f
+}
+
+func (b *bed) login(f *cloud.Factory) *cloud.Clients {
+	b.t.Helper()
 	c, err := f.Service(b.t.Context())
 	b.must(err)
 	return c
@@ -179,18 +183,29 @@ func (b *bed) want(err error, is func(error) bool, what string) {
 	}
 }
 
-// losing is a network that loses the answer to the next change that is asked for: the cloud makes it, and nobody hears.
+// losing is a network that counts the changes that are asked for, and loses the answer to the next one when it is armed:
+// the cloud makes the change, and nobody hears. Logins are no changes.
 type losing struct {
+	armed   atomic.Bool
+	changes atomic.Int64
+}
+
+// through a losing network.
+type through struct {
 	next  http.RoundTripper
-	armed atomic.Bool
+	loses *losing
 }
 
 var errLost = errors.New("the answer was lost")
 
 // RoundTrip does what it is asked.
-func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
-	a, err := l.next.RoundTrip(r)
-	if err == nil && r.Method != http.MethodGet && l.armed.CompareAndSwap(true, false) {
+func (x through) RoundTrip(r *http.Request) (*http.Response, error) {
+	a, err := x.next.RoundTrip(r)
+	if r.Method == http.MethodGet || strings.HasSuffix(r.URL.Path, "/auth/tokens") {
+		return a, err
+	}
+	x.loses.changes.Add(1)
+	if err == nil && x.loses.armed.CompareAndSwap(true, false) {
 		return nil, errors.Join(errLost, a.Body.Close())
 	}
 	return a, err

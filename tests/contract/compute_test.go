@@ -10,7 +10,6 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/keypairs"
-	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/quotasets"
 
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 )
@@ -31,11 +30,8 @@ func (b *bed) host(name string, l lan) cloud.ServerSpec {
 	p, err := n.CreatePort(ctx, name, mark, l.network, l.subnet, nil)
 	b.must(err)
 	b.later("deleting a port", func(ctx context.Context) error { return n.DeletePort(ctx, p.ID) })
-	f, err := b.compute().Flavor(ctx, flavor)
-	b.must(err)
-	images, err := b.tenant.Image()
-	b.must(err)
-	return cloud.ServerSpec{Name: name, FlavorID: f.ID, ImageID: only(images.Images(ctx, image))(b).ID, PortID: p.ID, UserData: []byte("#cloud-config\n{}\n"),
+	h := b.anyHost()
+	return cloud.ServerSpec{Name: name, FlavorID: h.FlavorID, ImageID: h.ImageID, PortID: p.ID, UserData: []byte("#cloud-config\n{}\n"),
 		Tags: []string{clusterTag}, Metadata: map[string]string{"jeroboam-cluster": "1"}}
 }
 
@@ -223,12 +219,8 @@ func TestServersFromVolumes(t *testing.T) {
 func TestComputeQuota(t *testing.T) {
 	b := newBed(t)
 	ctx, n, l := t.Context(), b.compute(), b.lan()
-	admin, err := openstack.NewComputeV2(b.admin, gophercloud.EndpointOpts{})
-	b.must(err)
-	instances, groups := 0, 0
-	_, err = quotasets.Update(ctx, admin, b.projectID, quotasets.UpdateOpts{Instances: &instances, ServerGroups: &groups}).Extract()
-	b.must(err)
-	_, err = n.CreateServer(ctx, b.host("one", l))
+	b.noServers()
+	_, err := n.CreateServer(ctx, b.host("one", l))
 	b.want(err, cloud.IsQuota, "a server too many")
 	if cloud.IsForbidden(err) {
 		t.Error("an exceeded quota is told as a missing right")

@@ -3,11 +3,9 @@
 The plan is read from standard input, one object per line:
 
     role NAME
-    domain NAME
     project NAME DOMAIN
     user NAME DOMAIN                            with the password $NEW_PASSWORD
-    grant ROLE USER DOMAIN project NAME DOMAIN
-    grant ROLE USER DOMAIN domain NAME
+    grant ROLE USER DOMAIN PROJECT DOMAIN
     service TYPE NAME URL                       with public, internal and admin endpoints in $OS_REGION_NAME
 """
 
@@ -35,10 +33,6 @@ class Plan:
         if name not in self.roles:
             self.roles[name] = self.keystone.roles.create(name)
 
-    def domain(self, name):
-        if name not in self.domains:
-            self.domains[name] = self.keystone.domains.create(name)
-
     def project(self, name, domain):
         key = (self.domains[domain].id, name)
         if key not in self.projects:
@@ -49,13 +43,9 @@ class Plan:
         if key not in self.users:
             self.users[key] = self.keystone.users.create(name, domain=self.domains[domain], password=self.password)
 
-    def grant(self, role, user, domain, kind, name, of="Default"):
-        if kind == "project":
-            scope = {"project": self.projects[self.domains[of].id, name]}
-        else:
-            scope = {"domain": self.domains[name]}
+    def grant(self, role, user, domain, project, of):
         user = self.users[self.domains[domain].id, user]
-        self.keystone.roles.grant(self.roles[role], user=user, **scope)
+        self.keystone.roles.grant(self.roles[role], user=user, project=self.projects[self.domains[of].id, project])
 
     def service(self, kind, name, url):
         key = (kind, name)

@@ -5,13 +5,11 @@ PROCESSES['identity']=
 NEEDS['identity']=keystone
 
 identity_make() {
-  { identity_plan && jeroboam_plan "http://127.0.0.1:$JEROBOAM_PORT"; } | ensure_identity && write_clouds
+  identity_plan | ensure_identity && write_clouds
 }
 
-identity_env() {
-  export_line OPENSTACK_PASSWORD "$PASSWORD" # of every user in clouds.yaml
-  export_line OPENSTACK_JEROBOAM_PORT "$JEROBOAM_PORT" # where the catalogue says that Jeroboam's API is
-}
+# The password of every user in clouds.yaml.
+identity_env() { export_line OPENSTACK_PASSWORD "$PASSWORD"; }
 
 # ensure_identity reads a plan (see identity.py) and makes what is missing, as the cloud's administrator.
 ensure_identity() {
@@ -26,15 +24,15 @@ identity_plan() {
   printf 'role %s\n' service creator load-balancer_member
   printf 'project %s Default\n' service demo alt_demo
   for name in glance placement neutron nova cinder barbican octavia ironic; do
-    printf '%s\n' "user $name Default" "grant admin $name Default project service Default" \
-      "grant service $name Default project service Default"
+    printf '%s\n' "user $name Default" "grant admin $name Default service Default" \
+      "grant service $name Default service Default"
   done
   for name in demo alt_demo; do
-    printf '%s\n' "user $name Default" "grant member $name Default project $name Default" \
-      "grant creator $name Default project $name Default" \
-      "grant load-balancer_member $name Default project $name Default"
+    printf '%s\n' "user $name Default" "grant member $name Default $name Default" \
+      "grant creator $name Default $name Default" \
+      "grant load-balancer_member $name Default $name Default"
   done
-  printf '%s\n' "grant admin admin Default project demo Default"
+  printf '%s\n' "grant admin admin Default demo Default"
   cat <<PLAN
 service image glance http://127.0.0.1:$GLANCE_PORT
 service placement placement http://127.0.0.1:$PLACEMENT_PORT

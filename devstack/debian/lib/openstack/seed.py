@@ -1,4 +1,9 @@
-"""Makes networks, flavors, images, volume types and bare-metal nodes, and prints the id of each: NAME ID."""
+"""seed.py CLOUD PREFIX
+
+Makes networks, flavors, images, volume types and bare-metal nodes, and prints the id of each: NAME ID. The addresses of
+the networks begin with the prefix, such as 127.64. They are loopback addresses, so that whoever dials a floating IP stays
+on this machine. Neutron takes them without DHCP.
+"""
 
 import sys
 
@@ -11,8 +16,7 @@ IMAGES = {
                                   "architecture": "x86_64", "min_disk": 10},
     "cirros": {"architecture": "x86_64"},
 }
-# Loopback addresses, so that whoever dials a floating IP stays on this machine. Neutron takes them without DHCP.
-NETWORKS = (("public", "127.64.0.0/16", {"is_router_external": True}), ("lan", "127.65.0.0/16", {"is_shared": True}))
+NETWORKS = (("public", "0.0/17", {"is_router_external": True}), ("lan", "128.0/17", {"is_shared": True}))
 NODES = 6
 
 
@@ -20,12 +24,12 @@ def tell(kind, name, found):
     print("_".join((kind, name)).upper().translate(str.maketrans(".-", "__")), found.id)
 
 
-def networks(c):
-    for name, cidr, options in NETWORKS:
+def networks(c, prefix):
+    for name, range_of, options in NETWORKS:
         network = c.network.find_network(name) or c.network.create_network(
             name=name, provider_network_type="flat", provider_physical_network=name, **options)
         c.network.find_subnet(name + "-subnet") or c.network.create_subnet(
-            name=name + "-subnet", network_id=network.id, ip_version=4, cidr=cidr, is_dhcp_enabled=False)
+            name=name + "-subnet", network_id=network.id, ip_version=4, cidr=f"{prefix}.{range_of}", is_dhcp_enabled=False)
         tell("network", name, network)
 
 
@@ -82,7 +86,8 @@ def nodes(c):
 
 def main():
     c = openstack.connect(cloud=sys.argv[1])
-    for make in (networks, flavors, zones, images, volume_types, nodes):
+    networks(c, sys.argv[2])
+    for make in (flavors, zones, images, volume_types, nodes):
         make(c)
 
 

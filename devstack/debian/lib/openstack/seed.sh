@@ -4,8 +4,10 @@
 PROCESSES['seed']=
 NEEDS['seed']='identity glance placement neutron nova cinder octavia ironic barbican'
 
+# Clouds that run beside each other have addresses of their own; those from 127.64 on are the simulators'.
 seed_make() {
-  OS_CLIENT_CONFIG_FILE=$DIR/clouds.yaml python3 "$HERE/lib/openstack/seed.py" admin >"$DIR/seed"
+  OS_CLIENT_CONFIG_FILE=$DIR/clouds.yaml python3 "$HERE/lib/openstack/seed.py" \
+    admin "127.$((2 + JEROBOAM_PORT % 60))" >"$DIR/seed"
 }
 
 # Each line of the file is a name and an id.

@@ -9,7 +9,7 @@ readonly HEARTBEATS=(
   nova.services cinder.services ironic.conductors ironic.conductor_hardware_interfaces placement.resource_providers
 )
 PROCESSES['snapshot']=
-NEEDS['snapshot']=seed
+NEEDS['snapshot']='seed register'
 
 snapshot_make() { snapshot take; }
 
@@ -23,6 +23,7 @@ snapshot() {
 reset() {
   [[ -e $DIR/made/snapshot ]] || die 2 "nothing to go back to: \`up\` has not come to its end"
   snapshot restore >>"$DIR/log/snapshot.log" 2>&1 || { failed snapshot && die 1 "the data could not be brought back"; }
+  database jeroboam
   find "$DIR/glance/images" -type f -newer "$DIR/made/snapshot" -delete
   say all "reset"
 }
