@@ -85,8 +85,8 @@ func createPool(q *call) (any, error) {
 	id := in.str("loadbalancer_id")
 	var listener *object
 	if l := in.str("listener_id"); l != "" {
-		if listener, err = q.octaviaGet("listener", l); err != nil {
-			return nil, err
+		if listener, err = q.octaviaGet("listener", l); err != nil { // Octavia 11 does not expect that
+			return nil, fail(http.StatusInternalServerError, "", "'NoneType' object has no attribute 'load_balancer_id'")
 		}
 		id = listener.doc.str("_lb")
 		if listener.doc.str("default_pool_id") != "" {

@@ -69,12 +69,7 @@ func newBed(t *testing.T) *bed {
 		}
 		b.authURL = c.AuthURL()
 	}
-	var err error
-	b.admin, err = openstack.AuthenticatedClient(t.Context(), gophercloud.AuthOptions{IdentityEndpoint: b.authURL, Username: "admin", Password: adminPassword, DomainName: "Default",
-		Scope: &gophercloud.AuthScope{ProjectName: "admin", DomainName: "Default"}, AllowReauth: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b.admin = b.provider("admin", adminPassword, "admin")
 	b.service = b.login(b.newFactory("admin", adminPassword, "admin"))
 	b.settle()
 	return b
@@ -125,6 +120,15 @@ func (b *bed) identity() *gophercloud.ServiceClient {
 	k, err := openstack.NewIdentityV3(b.admin, gophercloud.EndpointOpts{})
 	b.must(err)
 	return k
+}
+
+// provider is somebody to whom answers do not get lost.
+func (b *bed) provider(name, password, project string) *gophercloud.ProviderClient {
+	b.t.Helper()
+	p, err := openstack.AuthenticatedClient(b.t.Context(), gophercloud.AuthOptions{IdentityEndpoint: b.authURL, Username: name, Password: password, DomainName: "Default",
+		Scope: &gophercloud.AuthScope{ProjectName: project, DomainName: "Default"}, AllowReauth: true})
+	b.must(err)
+	return p
 }
 
 func (b *bed) newFactory(name, password, project string) *cloud.Factory {

@@ -50,7 +50,7 @@ func (b *bed) server(id, status string) cloud.Server {
 			return true
 		}
 		b.must(err)
-		if s.Status == "ERROR" && status != "ERROR" {
+		if s.Status == "ERROR" && status == "ACTIVE" {
 			b.t.Fatalf("the server is in error: %s", s.Fault)
 		}
 		return s.Status == status
@@ -68,6 +68,9 @@ func TestComputeOffers(t *testing.T) {
 	}
 	if by, err := n.Flavor(ctx, f.ID); err != nil || by == nil || *by != *f {
 		t.Errorf("by its id: %+v, %v", by, err)
+	}
+	if all, err := n.Flavors(ctx); err != nil || !slices.Contains(all, *f) {
+		t.Errorf("all flavors: %+v, %v", all, err)
 	}
 	if no, err := n.Flavor(ctx, "no such flavor"); err != nil || no != nil {
 		t.Errorf("a flavor that is not there: %+v, %v", no, err)
@@ -214,6 +217,19 @@ func TestServersFromVolumes(t *testing.T) {
 	b.must(n.DeleteServer(ctx, id))
 	b.server(id, "gone")
 	b.eventually("the volumes to go with the server", func() bool { return used() == 0 })
+
+	b.volumeQuota(1, 1000)
+	spec = b.host("cluster-w-1", l)
+	spec.BootVolumeSize, spec.DataVolumeSize = 20, 5
+	id, err = n.CreateServer(ctx, spec)
+	b.must(err) // Nova finds out when it builds
+	b.gone(id)
+	if s := b.server(id, "ERROR"); !strings.Contains(strings.ToLower(s.Fault), "quota") {
+		t.Errorf("a volume too many: %q", s.Fault)
+	}
+	b.must(n.DeleteServer(ctx, id))
+	b.server(id, "gone")
+	b.eventually("what was made before to go with the server", func() bool { return used() == 0 })
 }
 
 func TestComputeQuota(t *testing.T) {

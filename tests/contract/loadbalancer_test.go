@@ -133,8 +133,19 @@ func TestLoadBalancers(t *testing.T) {
 	if _, err := b.network().Port(ctx, x.VIPPortID); !cloud.IsNotFound(err) {
 		t.Errorf("its port is left: %v", err)
 	}
-	_, err = o.Members(ctx, uuid.NewString())
+	nothing := uuid.NewString()
+	_, err = o.Get(ctx, nothing)
+	b.want(err, cloud.IsNotFound, "no load balancer")
+	_, err = o.Members(ctx, nothing)
 	b.want(err, cloud.IsNotFound, "members of no pool")
+	_, err = o.HasMonitor(ctx, nothing)
+	b.want(err, cloud.IsNotFound, "the monitor of no pool")
+	b.want(o.SetMembers(ctx, nothing, nil, 6443), cloud.IsNotFound, "members for no pool")
+	b.want(o.AddListener(ctx, cloud.ListenerSpec{LoadBalancerID: nothing, Name: "api", Tag: clusterTag, Port: 6443}), cloud.IsNotFound, "a listener of no load balancer")
+	b.want(o.AddPool(ctx, nothing, "api", clusterTag), func(err error) bool { return cloud.IsNotFound(err) || cloud.IsUnreachable(err) }, "a pool of no listener")
+	b.want(o.AddMonitor(ctx, cloud.MonitorSpec{PoolID: nothing, Name: "api", Delay: 5, Timeout: 4, Retries: 3}), cloud.IsNotFound, "a monitor of no pool")
+	_, err = o.Create(ctx, cloud.LoadBalancerSpec{Name: "api", Tag: clusterTag, SubnetID: nothing})
+	b.want(err, func(err error) bool { return cloud.IsNotFound(err) || cloud.IsInvalid(err) }, "a load balancer in no subnet")
 }
 
 func TestLoadBalancerAdopted(t *testing.T) {

@@ -84,6 +84,12 @@ func TestNetworks(t *testing.T) {
 		}
 	}
 	none(n.Subnets(ctx, "nope", l.network))(b)
+	_, err := n.CreateSubnet(ctx, "lan", mark, l.network, "10.0.0.0/25", nil)
+	b.want(err, cloud.IsInvalid, "a subnet over another")
+	_, err = n.CreateSubnet(ctx, "lan", mark, uuid.NewString(), "10.0.1.0/24", nil)
+	b.want(err, cloud.IsNotFound, "a subnet in no network")
+	_, err = n.CreateRouter(ctx, "lan", mark, uuid.NewString())
+	b.want(err, cloud.IsNotFound, "a router to no network")
 	for _, kind := range []struct{ collection, id string }{{"networks", l.network}, {"subnets", l.subnet}, {"routers", l.router}} {
 		b.must(n.Tag(ctx, kind.collection, kind.id, "jeroboam-cluster=1"))
 		b.must(n.Tag(ctx, kind.collection, kind.id, "jeroboam-cluster=1")) // to have it already is fine
@@ -124,6 +130,30 @@ func TestNetworks(t *testing.T) {
 		_, err = n.Subnet(ctx, l.subnet)
 		b.want(err, cloud.IsNotFound, "reading a subnet that is gone")
 	})
+}
+
+func TestNetworksAdopted(t *testing.T) {
+	b := newBed(t)
+	ctx, n := t.Context(), b.network()
+	b.lost(func() error { _, err := n.CreateNetwork(ctx, "lan", mark); return err })
+	network := only(n.FindNetworks(ctx, "lan", mark))(b)
+	b.later("deleting the network", func(ctx context.Context) error { return n.DeleteNetwork(ctx, network) })
+	b.lost(func() error { _, err := n.CreateSubnet(ctx, "lan", mark, network, "10.0.0.0/24", nil); return err })
+	subnet := only(n.FindSubnets(ctx, "lan", mark))(b)
+	b.later("deleting the subnet", func(ctx context.Context) error { return n.DeleteSubnet(ctx, subnet) })
+	b.lost(func() error {
+		_, err := n.CreateRouter(ctx, "lan", mark, only(n.Networks(ctx, external))(b).ID)
+		return err
+	})
+	router := only(n.FindRouters(ctx, "lan", mark))(b)
+	b.later("deleting the router", func(ctx context.Context) error { return n.DeleteRouter(ctx, router) })
+	b.lost(func() error { return n.AddRouterInterface(ctx, router, subnet) })
+	if in, err := n.RouterHasSubnet(ctx, router, subnet); err != nil || !in {
+		t.Errorf("the router is in the subnet: %v, %v", in, err)
+	}
+	b.lost(func() error { return n.RemoveRouterInterface(ctx, router, subnet) })
+	b.lost(func() error { return n.DeleteRouter(ctx, router) })
+	b.want(n.DeleteRouter(ctx, router), cloud.IsNotFound, "deleting a router that went without an answer")
 }
 
 func TestPorts(t *testing.T) {

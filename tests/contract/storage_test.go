@@ -37,16 +37,20 @@ func TestVolumes(t *testing.T) {
 	if types, err := v.Types(ctx); err != nil || len(types) == 0 {
 		t.Errorf("types: %v, %v", types, err)
 	}
-	admin, err := openstack.NewBlockStorageV3(b.admin, gophercloud.EndpointOpts{})
-	b.must(err)
-	volumes, gigabytes := 3, 70
-	_, err = quotasets.Update(ctx, admin, b.projectID, quotasets.UpdateOpts{Volumes: &volumes, Gigabytes: &gigabytes}).Extract()
-	b.must(err)
+	b.volumeQuota(3, 70)
 	q, err := v.Quotas(ctx, b.projectID)
 	b.must(err)
 	if q["volumes"] != (cloud.Quota{Limit: 3}) || q["gigabytes"] != (cloud.Quota{Limit: 70}) {
 		t.Errorf("quotas: %+v", q)
 	}
+}
+
+func (b *bed) volumeQuota(volumes, gigabytes int) {
+	b.t.Helper()
+	admin, err := openstack.NewBlockStorageV3(b.admin, gophercloud.EndpointOpts{})
+	b.must(err)
+	_, err = quotasets.Update(b.t.Context(), admin, b.projectID, quotasets.UpdateOpts{Volumes: &volumes, Gigabytes: &gigabytes}).Extract()
+	b.must(err)
 }
 
 func TestSecrets(t *testing.T) {
