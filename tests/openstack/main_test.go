@@ -1,7 +1,6 @@
 package openstack
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -27,7 +26,11 @@ func TestMainJob(t *testing.T) {
 			}
 		}
 	})
-	look := func() inventory { return c.of(x.ProjectID, s.DomainID) }
+	look := func() inventory {
+		i := c.of(x.ProjectID, s.DomainID)
+		c.parts(i, x.ProjectID)
+		return i
+	}
 	took := func(what string, since time.Time) { t.Logf("%s: %.0f s", what, time.Since(since).Seconds()) }
 
 	x.OpenStack(t, "coe", "cluster", "template", "create", "k8s", "--coe", "kubernetes", "--image", rig.ImageName, "--external-network", "public", "--flavor", rig.Flavor,
@@ -37,18 +40,20 @@ func TestMainJob(t *testing.T) {
 	x.Settled(t, "dev", "CREATE_COMPLETE", patience)
 	took("create of 3 + 2 nodes", started)
 	made := look()
-	for kind, want := range map[string]int{"server": 5, "load balancer": 1, "volume": 5, "server group": 2, "network": 1, "subnet": 1, "router": 1, "floating IP": 1, "user": 1} {
-		if len(made[kind]) != want {
-			t.Errorf("%d of kind %s, expected %d: %q", len(made[kind]), kind, want, made[kind])
+	for _, w := range []struct {
+		kind  string
+		count int
+		word  string // what all of them end in
+	}{
+		{"server", 5, "ACTIVE"}, {"server group", 2, ""}, {"volume", 5, "in-use"}, {"network", 1, "ACTIVE"}, {"subnet", 1, ""}, {"router", 1, "ACTIVE"}, {"floating IP", 1, "ACTIVE"},
+		{"load balancer", 1, "ACTIVE"}, {"listener", 1, "ACTIVE"}, {"pool", 1, "ACTIVE"}, {"member", 3, "ACTIVE"}, {"health monitor", 1, "ACTIVE"}, {"user", 1, ""},
+	} {
+		if l := made[w.kind]; len(l) != w.count || w.word != "" && made.ending(w.kind, w.word) != w.count {
+			t.Errorf("%d of kind %s, all of them %s, were expected: %q", w.count, w.kind, w.word, l)
 		}
 	}
-	for kind, word := range map[string]string{"server": "ACTIVE", "load balancer": "ACTIVE", "volume": "in-use", "port": "ACTIVE"} {
-		if n := made.ending(kind, word); n < len(made["server"]) && n < len(made[kind]) {
-			t.Errorf("%s: only %d are %s: %q", kind, n, word, made[kind])
-		}
-	}
-	if len(made["secret"]) == 0 {
-		t.Error("there is no secret in Barbican")
+	if made.ending("port", "ACTIVE") < 5 || len(made["secret"]) == 0 || len(made["allocation"]) == 0 {
+		t.Errorf("ports %q, secrets %q, allocations %q", made["port"], made["secret"], made["allocation"])
 	}
 	if nodes := x.Want(t, 200, "GET", "/v1/clusters/dev/nodes", nil).JSON(t)["nodes"].([]any); len(nodes) != 5 {
 		t.Errorf("nodes: %v", nodes)
@@ -73,7 +78,5 @@ func TestMainJob(t *testing.T) {
 	x.OpenStack(t, "coe", "cluster", "delete", "dev")
 	x.Gone(t, "dev", patience)
 	took("delete of 3 + 1 + 2 nodes", started)
-	if left := look(); len(left) != 0 {
-		t.Errorf("left in the cloud:\n%s", fmt.Sprint(left))
-	}
+	nothingLeft(t, look())
 }
