@@ -61,13 +61,13 @@ func (q *call) microversion() int {
 	v := q.r.Header.Get("X-OpenStack-Nova-API-Version")
 	for _, h := range q.r.Header.Values("OpenStack-API-Version") {
 		for part := range strings.SplitSeq(h, ",") {
-			if name, version, ok := strings.Cut(strings.TrimSpace(part), " "); ok && name == "compute" {
+			if name, version, ok := strings.Cut(strings.TrimSpace(part), " "); ok && name == q.svc.kind {
 				v = version
 			}
 		}
 	}
 	if v == "latest" {
-		return computeMaxMinor
+		return maxMinor[q.svc.kind]
 	}
 	_, minor, _ := strings.Cut(v, ".")
 	n, err := strconv.Atoi(minor)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// computeMaxMinor is the highest microversion of Nova that is answered to, that of its 2023.1 release.
-const computeMaxMinor = 95
+// maxMinor is the highest microversion that is answered to, that of the 2023.1 release. Without one the lowest is meant.
+var maxMinor = map[string]int{"compute": 95, "placement": 39}
 
 func version(minor int) string { return fmt.Sprintf("2.%d", minor) }
 
@@ -49,11 +49,11 @@ func (s *service) document(url, id string) doc {
 	case "identity":
 		out["id"], out["status"] = "v3.14", "stable"
 	case "compute":
-		out["version"], out["min_version"] = version(computeMaxMinor), "2.1"
+		out["version"], out["min_version"] = version(maxMinor["compute"]), "2.1"
 	case "block-storage":
 		out["id"], out["version"], out["min_version"] = "v3.0", "3.70", "3.0"
 	case "placement":
-		out["max_version"], out["min_version"] = "1.39", "1.0"
+		out["max_version"], out["min_version"] = fmt.Sprintf("1.%d", maxMinor["placement"]), "1.0"
 	}
 	return out
 }

@@ -14,8 +14,12 @@ func placementRoutes() []route {
 	}
 	const id = "5e6f6d1c-4b1d-4b5e-9d5c-2f0d5a1c7b10"
 	return []route{
-		{"GET", "/resource_providers", 200, guard(func(*call) (any, error) {
-			return doc{"resource_providers": []doc{{"uuid": id, "name": "sim-host", "generation": 1, "parent_provider_uuid": nil, "root_provider_uuid": id, "links": []doc{}}}}, nil
+		{"GET", "/resource_providers", 200, guard(func(q *call) (any, error) {
+			provider := doc{"uuid": id, "name": "sim-host", "generation": 1, "links": []doc{}}
+			if q.microversion() >= 14 {
+				provider["parent_provider_uuid"], provider["root_provider_uuid"] = nil, id
+			}
+			return doc{"resource_providers": []doc{provider}}, nil
 		}), false},
 		{"GET", "/resource_providers/{id}/inventories", 200, guard(func(q *call) (any, error) {
 			if q.arg("id") != id {

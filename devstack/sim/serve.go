@@ -105,8 +105,8 @@ func (q *call) do(rt route) ([]byte, error) {
 			return nil, fail(http.StatusForbidden, "Forbidden", "The request you have made requires a project scope.")
 		}
 	}
-	if q.svc.kind == "compute" && q.microversion() > computeMaxMinor {
-		return nil, fail(http.StatusNotAcceptable, "", "Version %s is not supported by the API. Minimum is 2.1 and maximum is %s.", version(q.microversion()), version(computeMaxMinor))
+	if q.svc.kind == "compute" && q.microversion() > maxMinor["compute"] {
+		return nil, fail(http.StatusNotAcceptable, "", "Version %s is not supported by the API. Minimum is 2.1 and maximum is %s.", version(q.microversion()), version(maxMinor["compute"]))
 	}
 	out, err := rt.do(q)
 	if err != nil {

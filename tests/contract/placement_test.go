@@ -16,15 +16,25 @@ func TestPlacement(t *testing.T) {
 	ctx := t.Context()
 	admin, err := openstack.NewPlacementV1(b.admin, gophercloud.EndpointOpts{})
 	b.must(err)
-	pages, err := resourceproviders.List(admin, resourceproviders.ListOpts{}).AllPages(ctx)
-	b.must(err)
-	providers, err := resourceproviders.ExtractResourceProviders(pages)
-	b.must(err)
+	list := func() []resourceproviders.ResourceProvider {
+		pages, err := resourceproviders.List(admin, resourceproviders.ListOpts{}).AllPages(ctx)
+		b.must(err)
+		l, err := resourceproviders.ExtractResourceProviders(pages)
+		b.must(err)
+		return l
+	}
+	for _, p := range list() {
+		if p.RootProviderUUID != "" {
+			t.Errorf("a provider in the lowest microversion: %+v", p)
+		}
+	}
+	admin.Microversion = "1.14" // from here on providers are trees
+	providers := list()
 	if len(providers) == 0 {
 		t.Fatal("there is no resource provider")
 	}
 	for _, p := range providers {
-		if p.UUID == "" || p.Name == "" || p.RootProviderUUID == "" {
+		if p.UUID == "" || p.Name == "" || p.RootProviderUUID != p.UUID {
 			t.Errorf("a provider: %+v", p)
 		}
 		got, err := resourceproviders.GetInventories(ctx, admin, p.UUID).Extract()
