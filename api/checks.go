@@ -15,7 +15,10 @@ import (
 type checks struct {
 	ctx     context.Context //nolint:containedctx // lives as long as one request
 	clients *cloud.Clients
-	flavors []cloud.Flavor // read once
+
+	// Read once, whatever number of node groups asks.
+	flavors    []cloud.Flavor
+	azs, types []string // availability zones, volume types
 }
 
 func (s *Server) checks(c echo.Context) (*checks, error) {
@@ -104,7 +107,14 @@ func (k *checks) networkByName(field, nameOrID string) (cloud.NetworkInfo, error
 
 func (k *checks) externalNetwork(nameOrID string) (cloud.NetworkInfo, error) {
 	x, err := k.networkByName("external_network_id", nameOrID)
-	if err == nil && !x.External {
+	if err != nil || x.External {
+		return x, err
+	}
+	n, err := k.clients.Network()
+	if err != nil {
+		return x, err
+	}
+	if x.External, err = n.IsExternal(k.ctx, x.ID); err == nil && !x.External {
 		err = badRequest("Unable to find external network %s: the network of this name is not external.", nameOrID)
 	}
 	return x, err
@@ -131,17 +141,18 @@ func (k *checks) zones(label string, zones []string) error {
 	if len(zones) == 0 {
 		return nil
 	}
-	n, err := k.clients.Compute()
-	if err != nil {
-		return err
-	}
-	known, err := n.AvailabilityZones(k.ctx)
-	if err != nil {
-		return err
+	if k.azs == nil {
+		n, err := k.clients.Compute()
+		if err != nil {
+			return err
+		}
+		if k.azs, err = n.AvailabilityZones(k.ctx); err != nil {
+			return err
+		}
 	}
 	for _, z := range zones {
-		if !slices.Contains(known, z) {
-			return about("labels."+label, badRequest("Label %s: availability zone %q could not be found; there are: %s.", label, z, strings.Join(known, ", ")))
+		if !slices.Contains(k.azs, z) {
+			return about("labels."+label, badRequest("Label %s: availability zone %q could not be found; there are: %s.", label, z, strings.Join(k.azs, ", ")))
 		}
 	}
 	return nil
@@ -151,16 +162,17 @@ func (k *checks) volumeType(label, name string) error {
 	if name == "" {
 		return nil
 	}
-	v, err := k.clients.Volume()
-	if err != nil {
-		return err
+	if k.types == nil {
+		v, err := k.clients.Volume()
+		if err != nil {
+			return err
+		}
+		if k.types, err = v.Types(k.ctx); err != nil {
+			return err
+		}
 	}
-	known, err := v.Types(k.ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(known, name) {
-		return about("labels."+label, badRequest("Label %s: volume type %q could not be found; there are: %s.", label, name, strings.Join(known, ", ")))
+	if !slices.Contains(k.types, name) {
+		return about("labels."+label, badRequest("Label %s: volume type %q could not be found; there are: %s.", label, name, strings.Join(k.types, ", ")))
 	}
 	return nil
 }

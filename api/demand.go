@@ -109,7 +109,16 @@ func (k *checks) loadBalancerQuotas() (map[string]cloud.Quota, error) {
 	if err != nil {
 		return nil, about("master_lb_enabled", badRequest("The cloud has no load balancers, which master_lb_enabled asks for."))
 	}
-	return o.Quotas(k.ctx, k.clients.ProjectID)
+	q, err := o.Quotas(k.ctx, k.clients.ProjectID)
+	if !cloud.IsForbidden(err) {
+		return q, err
+	}
+	// Octavia has roles of its own. Who may not even look for load balancers is told now, not when half of the cluster is there.
+	if _, look := o.Find(k.ctx, "any", "any"); cloud.IsForbidden(look) {
+		return nil, about("master_lb_enabled", fail(http.StatusForbidden, "You may not use load balancers in this project, which master_lb_enabled asks for. "+
+			"Octavia wants a role such as load-balancer_member for it."))
+	}
+	return nil, err
 }
 
 func suffices(quotas map[string]cloud.Quota, name string, want int) error {

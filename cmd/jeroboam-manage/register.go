@@ -19,10 +19,15 @@ import (
 
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/credentials"
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/service"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 )
 
 // adminRole is what the service's own user has: it makes the users of clusters and deletes what nobody else may.
 const adminRole = "admin"
+
+// balancerRole makes an administrator in Octavia, to whose policies in their new form (secure RBAC) admin of a project is none.
+// Where there is no Octavia there may be no such role.
+const balancerRole = "load-balancer_admin"
 
 // registration is what an operator says beside the configuration.
 type registration struct {
@@ -118,6 +123,9 @@ func (r *registration) rights(ctx context.Context, k *keystone, c *service.Confi
 	if err := k.grant(ctx, admin, adminRole+" to user "+a.Username+" in domain "+c.ServiceUser.Domain, roles.AssignOpts{UserID: user, DomainID: own}); err != nil {
 		return err
 	}
+	if err := r.balancers(ctx, k, a, user); err != nil {
+		return err
+	}
 	if t.Username == a.Username && t.UserDomainName == a.UserDomainName && t.UserDomainID == a.UserDomainID {
 		return nil
 	}
@@ -127,6 +135,26 @@ func (r *registration) rights(ctx context.Context, k *keystone, c *service.Confi
 	}
 	_, err = r.user(ctx, k, account{t.Username, t.Password, t.UserDomainName, t.UserDomainID, t.ProjectName, t.ProjectDomainName, t.ProjectDomainID}, validates)
 	return err
+}
+
+// balancers lets the service delete the load balancers of projects that are gone.
+func (r *registration) balancers(ctx context.Context, k *keystone, c cloud.Config, user string) error {
+	role, err := k.role(ctx, balancerRole)
+	if errors.Is(err, errNoRole) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	of, err := k.either(ctx, c.ProjectDomainName, c.ProjectDomainID)
+	if err != nil {
+		return err
+	}
+	project, err := k.project(ctx, c.ProjectName, of)
+	if err != nil {
+		return err
+	}
+	return k.grant(ctx, role, balancerRole+" to user "+c.Username+" in project "+c.ProjectName, roles.AssignOpts{UserID: user, ProjectID: project})
 }
 
 // account is a user of the configuration.
@@ -198,11 +226,16 @@ func (k *keystone) role(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("looking for role %s: %w", name, err)
 	}
 	l, err := roles.ExtractRoles(pages)
-	if err != nil || len(l) == 0 {
-		return "", errors.Join(err, fmt.Errorf("there is no role %q in Keystone", name))
+	if err != nil {
+		return "", fmt.Errorf("looking for role %s: %w", name, err)
+	}
+	if len(l) == 0 {
+		return "", fmt.Errorf("%w %q in Keystone", errNoRole, name)
 	}
 	return l[0].ID, nil
 }
+
+var errNoRole = errors.New("there is no role")
 
 // either gives the id of a domain that is named by id or by name.
 func (k *keystone) either(ctx context.Context, name, id string) (string, error) {

@@ -60,12 +60,26 @@ func (k *KubeClients) forget(id string) {
 	}
 }
 
-// get gives the client of a cluster, which is made when there is none for its endpoint.
+// find gives the client of a cluster; nil when there is none for its endpoint.
+func (k *KubeClients) find(id, endpoint string, now time.Time) *kube.Client {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.kept(id, endpoint, now)
+}
+
+func (k *KubeClients) kept(id, endpoint string, now time.Time) *kube.Client {
+	if e := k.clients[id]; e != nil && e.endpoint == endpoint && now.Before(e.expires) {
+		return e.client
+	}
+	return nil
+}
+
+// get does the same, and makes one when there is none.
 func (k *KubeClients) get(id, endpoint string, now time.Time, make func() (*kube.Client, error)) (*kube.Client, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if e := k.clients[id]; e != nil && e.endpoint == endpoint && now.Before(e.expires) {
-		return e.client, nil
+	if c := k.kept(id, endpoint, now); c != nil {
+		return c, nil
 	}
 	c, err := make()
 	if err != nil {
@@ -95,6 +109,9 @@ func (w *work) kube(ctx context.Context) (*kube.Client, error) {
 		return nil, errors.New("the address of the Kubernetes API is not known")
 	}
 	endpoint := "https://" + net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort))
+	if c := w.e.Kube.find(w.s.Cluster.UUID, endpoint, w.e.Now()); c != nil {
+		return c, nil
+	}
 	ca, err := w.secret(ctx, ops.SecretCA)
 	if err != nil {
 		return nil, err

@@ -180,6 +180,9 @@ func (f *Factory) cached(ctx context.Context, u User, o gophercloud.AuthOptions)
 	if projectID == "" {
 		projectID = ownProject(p)
 	}
+	if err := locate(p); err != nil {
+		return nil, wrap("identity", err, "reading the catalogue")
+	}
 	f.dropWhenRefused(u, p)
 	e.clients = f.clients(p, projectID)
 	return e.clients, nil
@@ -240,8 +243,7 @@ func (f *Factory) Token(token, projectID string, catalog []tokens.CatalogEntry) 
 		return nil, err
 	}
 	p.SetToken(token)
-	c := &tokens.ServiceCatalog{Entries: catalog}
-	p.EndpointLocator = func(eo gophercloud.EndpointOpts) (string, error) { return openstack.V3EndpointURL(c, eo) } //nolint:staticcheck // the newer one asks each service for its versions: a call more per request
+	p.EndpointLocator = locator(catalog)
 	return f.clients(p, projectID), nil
 }
 

@@ -138,10 +138,11 @@ type Server struct {
 	ID, Name, Status, Fault string
 	Tags                    []string
 	Addresses               []string // fixed first
+	Deleting                bool     // somebody has asked for its end
 }
 
 func serverInfo(s servers.Server) Server {
-	i := Server{ID: s.ID, Name: s.Name, Status: s.Status, Fault: s.Fault.Message, Addresses: addresses(s.Addresses)}
+	i := Server{ID: s.ID, Name: s.Name, Status: s.Status, Fault: s.Fault.Message, Addresses: addresses(s.Addresses), Deleting: s.TaskState == "deleting" || s.TaskState == "soft-deleting"}
 	if s.Tags != nil {
 		i.Tags = *s.Tags
 	}

@@ -43,7 +43,11 @@ func networkInfo(r netRow) NetworkInfo {
 
 // Networks lists the networks of this name that the actor may see, or the one with this id.
 func (n *Network) Networks(ctx context.Context, nameOrID string) ([]NetworkInfo, error) {
-	for _, o := range []networks.ListOpts{{ID: nameOrID}, {Name: nameOrID}} {
+	tries := []networks.ListOpts{{Name: nameOrID}}
+	if uuidForm.MatchString(nameOrID) {
+		tries = []networks.ListOpts{{ID: nameOrID}, {Name: nameOrID}}
+	}
+	for _, o := range tries {
 		pages, err := networks.List(n.c, o).AllPages(ctx)
 		if err != nil {
 			return nil, wrap(network, err, "looking for network %q", nameOrID)
@@ -57,6 +61,18 @@ func (n *Network) Networks(ctx context.Context, nameOrID string) ([]NetworkInfo,
 		}
 	}
 	return nil, nil
+}
+
+// IsExternal asks whether a network is external. Neutron's policies in their new form (secure RBAC) show that only to the
+// network's own project, but take it as a filter from everybody.
+func (n *Network) IsExternal(ctx context.Context, id string) (bool, error) {
+	yes := true
+	pages, err := networks.List(n.c, external.ListOptsExt{ListOptsBuilder: networks.ListOpts{ID: id}, External: &yes}).AllPages(ctx)
+	if err != nil {
+		return false, wrap(network, err, "looking for external network %s", id)
+	}
+	empty, err := pages.IsEmpty()
+	return !empty, wrap(network, err, "reading networks")
 }
 
 // FindNetworks lists the networks with this name and mark.
@@ -109,8 +125,8 @@ func subnetInfo(s subnets.Subnet) Subnet {
 
 // Subnets lists subnets by name or id, in the network when that is given.
 func (n *Network) Subnets(ctx context.Context, nameOrID, networkID string) ([]Subnet, error) {
-	tries := []subnets.ListOpts{{NetworkID: networkID}}
-	if nameOrID != "" {
+	tries := []subnets.ListOpts{{Name: nameOrID, NetworkID: networkID}}
+	if uuidForm.MatchString(nameOrID) {
 		tries = []subnets.ListOpts{{ID: nameOrID, NetworkID: networkID}, {Name: nameOrID, NetworkID: networkID}}
 	}
 	for _, o := range tries {

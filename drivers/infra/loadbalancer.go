@@ -43,7 +43,7 @@ func (i *Infrastructure) EnsureLoadBalancer(ctx context.Context, s *drivers.Site
 	if err != nil {
 		return Verdict(err)
 	}
-	x, err := o.Get(ctx, r.ID)
+	x, err := look(ctx, s, o, r.ID)
 	if err != nil {
 		return Verdict(err)
 	}
@@ -51,6 +51,11 @@ func (i *Infrastructure) EnsureLoadBalancer(ctx context.Context, s *drivers.Site
 		return lbState(x)
 	}
 	return populate(ctx, s, o, x)
+}
+
+// look reads a load balancer, once per slice: several steps ask for the same one, and each that changes it waits afterwards.
+func look(ctx context.Context, s *drivers.Site, o *cloud.LoadBalancer, id string) (cloud.LoadBalancerInfo, error) {
+	return drivers.Once(s.Memo, "load balancer "+id, func() (cloud.LoadBalancerInfo, error) { return o.Get(ctx, id) })
 }
 
 // populate adds what is missing below a load balancer that is ACTIVE. Each addition makes it busy for a while; one whose
@@ -96,7 +101,7 @@ func (i *Infrastructure) RemoveFailedLoadBalancer(ctx context.Context, s *driver
 	if err != nil {
 		return Verdict(err)
 	}
-	switch x, err := o.Get(ctx, r.ID); {
+	switch x, err := look(ctx, s, o, r.ID); {
 	case err == nil && x.Status != "ERROR" && x.Status != "PENDING_DELETE":
 		return drivers.Done()
 	case err != nil && !cloud.IsNotFound(err):
@@ -144,6 +149,11 @@ func (i *Infrastructure) createLoadBalancer(ctx context.Context, s *drivers.Site
 	}
 	x, err := o.Create(ctx, cloud.LoadBalancerSpec{Name: LoadBalancerName(s), Tag: s.Cluster.Tag(), Provider: s.Cluster.LBProvider,
 		SubnetID: subnetID, Address: address})
+	if err != nil {
+		return drivers.Found{}, err
+	}
+	// What it is now has just been told.
+	x, err = drivers.Once(s.Memo, "load balancer "+x.ID, func() (cloud.LoadBalancerInfo, error) { return x, nil })
 	return vip(x), err
 }
 
@@ -188,7 +198,7 @@ func (i *Infrastructure) EnsureMembers(ctx context.Context, s *drivers.Site, add
 	if !ok || r.ID == "" {
 		return drivers.Failed(drivers.ClassInternal, "the cluster has no load balancer")
 	}
-	x, err := o.Get(ctx, r.ID)
+	x, err := look(ctx, s, o, r.ID)
 	if err != nil {
 		return Verdict(err)
 	}

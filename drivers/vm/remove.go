@@ -42,29 +42,38 @@ func (m *Machines) removeServer(ctx context.Context, s *drivers.Site, r drivers.
 	if err != nil {
 		return infra.Verdict(err)
 	}
+	all, err := m.servers(ctx, s, n)
+	if err != nil {
+		return infra.Verdict(err)
+	}
 	ids := []string{r.ID}
 	if r.ID == "" { // the answer to the request was lost: whatever it made goes too
-		found, err := m.find(ctx, s, n, r.Name)
-		if err != nil {
-			return infra.Verdict(err)
-		}
 		ids = nil
-		for _, f := range found {
-			ids = append(ids, f.ID)
+		for id, x := range all {
+			if x.Name == r.Name {
+				ids = append(ids, id)
+			}
 		}
 	}
 	gone := true
 	for _, id := range ids {
-		x, err := n.Server(ctx, id)
-		switch {
-		case cloud.IsNotFound(err):
-			continue
-		case err != nil:
-			return infra.Verdict(err)
-		case !slices.Contains(x.Tags, s.Cluster.Tag()):
+		x, listed := all[id]
+		if !listed { // gone, or somebody took its mark away: a look of its own tells
+			x, err = n.Server(ctx, id)
+			if cloud.IsNotFound(err) {
+				continue
+			}
+			if err != nil {
+				return infra.Verdict(err)
+			}
+		}
+		if !slices.Contains(x.Tags, s.Cluster.Tag()) {
 			return drivers.Failed(drivers.ClassInternal, "server %s (%s) does not carry the mark of this cluster: left alone", r.Name, id)
 		}
 		gone = false
+		if x.Deleting {
+			continue
+		}
 		if err := n.DeleteServer(ctx, id); err != nil && !cloud.IsNotFound(err) && !cloud.IsConflict(err) {
 			return infra.Verdict(err)
 		}

@@ -59,6 +59,11 @@ func TestNetworks(t *testing.T) {
 	if x := only(n.Networks(ctx, l.network))(b); x.External || x.Shared || !slices.Equal(x.Subnets, []string{l.subnet}) {
 		t.Errorf("the network by its id: %+v", x)
 	}
+	for id, want := range map[string]bool{l.external: true, l.network: false} {
+		if is, err := n.IsExternal(ctx, id); err != nil || is != want {
+			t.Errorf("network %s is external: %t, %v", id, is, err)
+		}
+	}
 	if got, err := n.NetworkMark(ctx, l.network); err != nil || got != mark {
 		t.Errorf("mark %q, %v", got, err)
 	}

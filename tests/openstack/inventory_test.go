@@ -36,19 +36,24 @@ func (i inventory) add(kind, format string, args ...any) {
 
 // cloud is the administrator's view of it; keys are the service's.
 type cloud struct {
-	t                                                testing.TB
-	compute, network, balancer, volume, domain, keys *gophercloud.ServiceClient
+	t                                                  testing.TB
+	compute, network, balancer, volume, identity, keys *gophercloud.ServiceClient
 }
 
+// administrator sees everything. A nil stack is one without a service of the cloud's: there are no keys.
 func administrator(t testing.TB, s *stack.Stack) *cloud {
 	t.Helper()
 	c, admin, eo := &cloud{t: t}, testenv.KeystoneAdmin(t), gophercloud.EndpointOpts{Region: testenv.Region}
+	keeper := admin
+	if s != nil {
+		keeper = s.Service.Provider()
+	}
 	for _, x := range []struct {
 		to   **gophercloud.ServiceClient
 		make func(*gophercloud.ProviderClient, gophercloud.EndpointOpts) (*gophercloud.ServiceClient, error)
 		as   *gophercloud.ProviderClient
 	}{{&c.compute, openstack.NewComputeV2, admin}, {&c.network, openstack.NewNetworkV2, admin}, {&c.balancer, openstack.NewLoadBalancerV2, admin},
-		{&c.volume, openstack.NewBlockStorageV3, admin}, {&c.domain, openstack.NewIdentityV3, admin}, {&c.keys, openstack.NewKeyManagerV1, s.Service.Provider()}} {
+		{&c.volume, openstack.NewBlockStorageV3, admin}, {&c.identity, openstack.NewIdentityV3, admin}, {&c.keys, openstack.NewKeyManagerV1, keeper}} {
 		var err error
 		if *x.to, err = x.make(x.as, eo); err != nil {
 			t.Fatal(err)
@@ -72,7 +77,7 @@ func list[T any](t testing.TB, p pagination.Pager, extract func(pagination.Page)
 	return l
 }
 
-// of a project, and of the domain in which the service makes its users.
+// of a project, and of the domain in which the service makes its users if there is one.
 func (c *cloud) of(projectID, domainID string) inventory {
 	c.t.Helper()
 	i := inventory{}
@@ -113,7 +118,10 @@ func (c *cloud) of(projectID, domainID string) inventory {
 	for _, x := range list(c.t, secrets.List(c.keys, secrets.ListOpts{}), secrets.ExtractSecrets) {
 		i.add("secret", "%s %s", x.Name, x.Status)
 	}
-	for _, x := range list(c.t, users.List(c.domain, users.ListOpts{DomainID: domainID}), users.ExtractUsers) {
+	if domainID == "" {
+		return i
+	}
+	for _, x := range list(c.t, users.List(c.identity, users.ListOpts{DomainID: domainID}), users.ExtractUsers) {
 		i.add("user", "%s", x.Name)
 	}
 	return i

@@ -16,10 +16,12 @@ import (
 
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+	"github.com/jeroboam-cloud/jeroboam/tests/traffic"
 )
 
 // region makes a region of the catalogue for one test: others register services of the same types in the same Keystone.
-func region(t testing.TB, simulator, api string) string {
+// The services are reached through the recorder if there is one.
+func region(t testing.TB, services []sim.Endpoint, api string, recorder *traffic.Recorder) string {
 	t.Helper()
 	identity := identityClient(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -29,26 +31,76 @@ func region(t testing.TB, simulator, api string) string {
 		t.Fatalf("create a region: %v", err)
 	}
 	undo(t, "delete the test's region", func(ctx context.Context) error { return regions.Delete(ctx, identity, name).ExtractErr() })
+	seen := map[string]bool{}
+	for _, e := range services {
+		if !seen[e.Type] && e.Type != "container-infra" {
+			seen[e.Type] = true
+			register(t, ctx, identity, name, e.Type, e.Name, via(t, recorder, e.Type, e.URL))
+		}
+	}
+	register(t, ctx, identity, name, "container-infra", "magnum", api+"/v1")
+	return name
+}
+
+// via is the address of a service for those who may be recorded.
+func via(t testing.TB, recorder *traffic.Recorder, service, url string) string {
+	t.Helper()
+	if recorder == nil {
+		return url
+	}
+	return recorder.Via(t, service, url)
+}
+
+// simulated is the catalogue of a simulator, with a real Keystone in its place.
+func simulated(t testing.TB, simulator string) []sim.Endpoint {
+	t.Helper()
 	prefix, err := sim.New(sim.Options{}) // never started: its catalogue has the paths
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer prefix.Close()
-	seen := map[string]bool{}
-	for _, e := range append(prefix.Endpoints(), sim.Endpoint{Type: "container-infra", Name: "magnum", URL: api + "/v1"}) {
-		url := simulator + strings.ReplaceAll(e.URL, "{project_id}", "$(project_id)s")
-		switch e.Type {
-		case "identity":
-			url = testenv.Require(t, testenv.KeystoneURL)
-		case "container-infra":
-			url = e.URL
-		}
-		if !seen[e.Type] {
-			seen[e.Type] = true
-			register(t, ctx, identity, name, e.Type, e.Name, url)
+	all := prefix.Endpoints()
+	for i, e := range all {
+		all[i].URL = simulator + strings.ReplaceAll(e.URL, "{project_id}", "$(project_id)s")
+		if e.Type == "identity" {
+			all[i].URL = testenv.Require(t, testenv.KeystoneURL)
 		}
 	}
-	return name
+	return all
+}
+
+// catalogue is that of the real cloud.
+func catalogue(t testing.TB) []sim.Endpoint {
+	t.Helper()
+	identity := identityClient(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	urls := map[string]string{}
+	pages, err := endpoints.List(identity, endpoints.ListOpts{Availability: gophercloud.AvailabilityPublic, RegionID: testenv.Region}).AllPages(ctx)
+	if err != nil {
+		t.Fatalf("list endpoints: %v", err)
+	}
+	all, err := endpoints.ExtractEndpoints(pages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		urls[e.ServiceID] = e.URL
+	}
+	if pages, err = services.List(identity, services.ListOpts{}).AllPages(ctx); err != nil {
+		t.Fatalf("list services: %v", err)
+	}
+	types, err := services.ExtractServices(pages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []sim.Endpoint
+	for _, s := range types {
+		if name, _ := s.Extra["name"].(string); urls[s.ID] != "" {
+			out = append(out, sim.Endpoint{Type: s.Type, Name: name, URL: urls[s.ID]})
+		}
+	}
+	return out
 }
 
 // register puts one service into the region. Of each service there is a record of the test's own, which has the name that

@@ -21,10 +21,14 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/db/dbtest"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 	"github.com/jeroboam-cloud/jeroboam/tests/rig"
+	"github.com/jeroboam-cloud/jeroboam/tests/traffic"
 )
 
 // startTimeout is how long a process may take until it answers.
 const startTimeout = 30 * time.Second
+
+// PollInterval is the longest time between two looks of a conductor at the cloud.
+const PollInterval = time.Second
 
 // Options of a stack.
 type Options struct {
@@ -37,8 +41,10 @@ type Options struct {
 	// Quotas of a project in the simulated cloud, «name=limit», instead of its defaults.
 	Quotas []string
 	// Real: the cloud is that of `make test-openstack`. There is one place in its catalogue for Jeroboam, so one stack at a
-	// time.
+	// time, unless it is one with Traffic.
 	Real bool
+	// Traffic, when it is not nil, is what everything goes through that the service asks of the cloud.
+	Traffic *traffic.Recorder
 }
 
 // Stack is a running service with its surroundings.
@@ -72,7 +78,7 @@ func Start(t testing.TB, o Options) *Stack {
 	s.Service, s.DomainID = service, domain.ID
 	var common string
 	if o.Real {
-		common = s.amongReal(t, keystone, domain.Name, service)
+		common = s.amongReal(t, keystone, domain.Name, service, o)
 	} else {
 		common = s.amongSimulated(t, bin, keystone, domain.Name, service, o)
 	}
@@ -95,28 +101,35 @@ func (s *Stack) amongSimulated(t testing.TB, bin, keystone, domain string, servi
 	t.Helper()
 	api, simulator := testenv.FreePort(t), testenv.FreePort(t)
 	s.URL, s.SimURL = fmt.Sprintf("http://127.0.0.1:%d", api), fmt.Sprintf("http://127.0.0.1:%d", simulator)
-	s.Region = region(t, s.SimURL, s.URL)
+	s.Region = region(t, simulated(t, s.SimURL), s.URL, o.Traffic)
 	s.One, s.Two, s.Admin = s.tenant(t), s.tenant(t), s.tenant(t, "admin")
 	s.startSimulator(t, bin, keystone, simulator, service, o)
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
 		t.Fatal(err)
 	}
-	return s.config(t, keystone, transport(t, o.Broker), api, service,
+	return s.config(t, via(t, o.Traffic, "identity", keystone), transport(t, o.Broker), api, service,
 		"[service_user]\ndomain = "+domain+"\nroles = member", "[certificates]\ncert_manager_type = x509keypair\nencryption_keys = "+base64.StdEncoding.EncodeToString(key))
 }
 
 // amongReal gives the configuration for the real cloud, with secrets in Barbican.
-func (s *Stack) amongReal(t testing.TB, keystone, domain string, service *Tenant) string {
+func (s *Stack) amongReal(t testing.TB, keystone, domain string, service *Tenant, o Options) string {
 	t.Helper()
 	port, err := strconv.Atoi(testenv.Require(t, testenv.OpenStackPort))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.URL, s.Region = fmt.Sprintf("http://127.0.0.1:%d", port), testenv.Region
-	members := []string{"member", "load-balancer_member", "creator"} // what Octavia and Barbican want of one
+	s.Region = testenv.Region
+	if o.Traffic != nil {
+		port = testenv.FreePort(t)
+	}
+	s.URL = fmt.Sprintf("http://127.0.0.1:%d", port)
+	if o.Traffic != nil {
+		s.Region = region(t, catalogue(t), s.URL, o.Traffic)
+	}
+	members := []string{"member", "load-balancer_member"} // what Octavia wants of one
 	s.One, s.Two, s.Admin = s.tenant(t, members...), s.tenant(t, members...), s.tenant(t, "admin")
-	return s.config(t, keystone, testenv.Require(t, testenv.RabbitMQURL), port, service,
+	return s.config(t, via(t, o.Traffic, "identity", keystone), testenv.Require(t, testenv.RabbitMQURL), port, service,
 		"[service_user]\ndomain = "+domain+"\nroles = member,load-balancer_member", "[certificates]\ncert_manager_type = barbican")
 }
 
@@ -139,7 +152,7 @@ func (s *Stack) config(t testing.TB, keystone, transportURL string, port int, se
 	return s.write(t, "jeroboam.conf", strings.Join(append([]string{
 		"[DEFAULT]\ndebug = true\ntransport_url = " + transportURL,
 		fmt.Sprintf("[api]\nhost = 127.0.0.1\nport = %d", port),
-		"[conductor]\nlease = 10\npoll_interval = 1",
+		fmt.Sprintf("[conductor]\nlease = 10\npoll_interval = %d", PollInterval/time.Second),
 		"[oslo_messaging_rabbit]\nrabbit_interval_max = 3", // nobody watches the minutes go by
 		"[database]\nconnection = " + s.Database,
 		"[keystone_authtoken]\nwww_authenticate_uri = " + keystone + "\n" + identity,

@@ -21,7 +21,7 @@ ensure_identity() {
 # identity_plan has what every cloud has. Octavia and Barbican ask of a tenant's user roles of their own.
 identity_plan() {
   local name
-  printf 'role %s\n' service creator load-balancer_member
+  printf 'role %s\n' service creator load-balancer_member load-balancer_admin
   printf 'project %s Default\n' service demo alt_demo
   for name in glance placement neutron nova cinder barbican octavia ironic; do
     printf '%s\n' "user $name Default" "grant admin $name Default service Default" \
@@ -32,7 +32,7 @@ identity_plan() {
       "grant creator $name Default $name Default" \
       "grant load-balancer_member $name Default $name Default"
   done
-  printf '%s\n' "grant admin admin Default demo Default"
+  printf '%s\n' 'grant admin admin Default demo Default' 'grant load-balancer_admin admin Default admin Default'
   cat <<PLAN
 service image glance http://127.0.0.1:$GLANCE_PORT
 service placement placement http://127.0.0.1:$PLACEMENT_PORT
