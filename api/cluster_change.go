@@ -281,14 +281,13 @@ func (s *Server) requestResize(c echo.Context, sn *db.Snapshot, g *db.NodeGroup,
 		}
 		return nil, badRequest("Resizing %s outside the allowed range: min_node_count = %d, max_node_count = %s.", g.Name, g.MinNodeCount, most)
 	}
-	names, err := nodesToRemove(sn, g, remove)
-	if err != nil {
+	if err := giveUp(sn, g, remove); err != nil {
 		return nil, err
 	}
 	g.NodeCount = count
 	g.Status, g.StatusReason = ops.UpdateInProgress, nil
 	sn.Cluster.Status, sn.Cluster.StatusReason = ops.UpdateInProgress, nil
-	op, err := ops.New(s.NewUUID(), ops.NodeGroupResize, sn.Cluster, g, ops.Resize{NodesToRemove: names})
+	op, err := ops.New(s.NewUUID(), ops.NodeGroupResize, sn.Cluster, g, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -313,19 +312,28 @@ func controlPlaneSize(c *db.Cluster, count int, remove []string) error {
 	return nil
 }
 
-// nodesToRemove finds nodes by server id, name or address. A shrink that names a node we do not know is refused: taking
-// another one instead would be worse than taking none.
-func nodesToRemove(sn *db.Snapshot, g *db.NodeGroup, remove []string) ([]string, error) {
-	var names []string
-	for _, want := range remove {
-		want = strings.TrimPrefix(want, "openstack:///")
+// giveUp marks the named nodes as removed together with the new size: an operation of the group that is under way already
+// would otherwise meet the size with others. Nodes are named by server id, provider id, name, address or UUID. One that we
+// do not know is refused: taking another one instead would be worse than taking none.
+func giveUp(sn *db.Snapshot, g *db.NodeGroup, names []string) error {
+	for _, name := range names {
+		want := serverID(name)
 		i := slices.IndexFunc(sn.Nodes, func(n *db.Node) bool {
 			return n.NodeGroupUUID == g.UUID && (n.HostID == want || n.Name == want || n.UUID == want || slices.Contains(n.Addresses, want))
 		})
 		if want == "" || i < 0 {
-			return nil, badRequest("Invalid input for field/attribute nodes_to_remove. Value: '%s'. Node group %s has no such node.", want, g.Name)
+			return badRequest("Invalid input for field/attribute nodes_to_remove. Value: '%s'. Node group %s has no such node.", name, g.Name)
 		}
-		names = append(names, sn.Nodes[i].Name)
+		sn.Nodes[i].State = db.NodeRemoving
 	}
-	return names, nil
+	return nil
+}
+
+// serverID takes the server out of a provider id, openstack://[region]/server.
+func serverID(name string) string {
+	if rest, ok := strings.CutPrefix(name, "openstack://"); ok {
+		_, id, _ := strings.Cut(rest, "/")
+		return id
+	}
+	return name
 }
