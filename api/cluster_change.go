@@ -248,6 +248,9 @@ func (s *Server) hasRoom(c echo.Context, v *db.ClusterView, g *db.NodeGroup, cou
 	if g == nil || count <= g.NodeCount || v.ProjectID != callerOf(c).ProjectID {
 		return nil
 	}
+	if err := inBounds(g, count); err != nil { // rather than what the project lacks for it
+		return err
+	}
 	k, err := s.checks(c)
 	if err != nil {
 		return err
@@ -274,12 +277,8 @@ func (s *Server) requestResize(c echo.Context, sn *db.Snapshot, g *db.NodeGroup,
 			return nil, err
 		}
 	}
-	if count < g.MinNodeCount || (g.MaxNodeCount != nil && *g.MaxNodeCount > 0 && count > *g.MaxNodeCount) {
-		most := "unlimited"
-		if g.MaxNodeCount != nil && *g.MaxNodeCount > 0 {
-			most = itoa(*g.MaxNodeCount)
-		}
-		return nil, badRequest("Resizing %s outside the allowed range: min_node_count = %d, max_node_count = %s.", g.Name, g.MinNodeCount, most)
+	if err := inBounds(g, count); err != nil {
+		return nil, err
 	}
 	if err := giveUp(sn, g, remove); err != nil {
 		return nil, err
@@ -308,6 +307,18 @@ func controlPlaneSize(c *db.Cluster, count int, remove []string) error {
 		return badRequest("Resizing the master node group to %d is not supported: several masters need a load balancer, which the cluster does not have.", count)
 	case len(remove) > 0:
 		return badRequest("nodes_to_remove is not supported for the master node group: the youngest masters leave.")
+	}
+	return nil
+}
+
+// inBounds refuses a size that the node group may not have.
+func inBounds(g *db.NodeGroup, count int) error {
+	most, text := or(g.MaxNodeCount, 0), "unlimited"
+	if most > 0 {
+		text = itoa(most)
+	}
+	if count < g.MinNodeCount || (most > 0 && count > most) {
+		return badRequest("Resizing %s outside the allowed range: min_node_count = %d, max_node_count = %s.", g.Name, g.MinNodeCount, text)
 	}
 	return nil
 }
