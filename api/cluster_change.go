@@ -335,7 +335,16 @@ func giveUp(sn *db.Snapshot, g *db.NodeGroup, names []string) error {
 		if want == "" || i < 0 {
 			return badRequest("Invalid input for field/attribute nodes_to_remove. Value: '%s'. Node group %s has no such node.", name, g.Name)
 		}
-		sn.Nodes[i].State = db.NodeRemoving
+		n := sn.Nodes[i]
+		if n.State == db.NodeRemoving {
+			continue
+		}
+		n.State = db.NodeRemoving
+		for _, x := range sn.Nodes {
+			if x.Replaces == n.UUID { // the place is given up, and who was to take it in an upgrade with it
+				x.State = db.NodeRemoving
+			}
+		}
 	}
 	return nil
 }

@@ -4,7 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
@@ -94,4 +98,29 @@ func TestShrinkWhileAnotherRuns(t *testing.T) {
 	b.one.want(202, "POST", resize, object{"node_count": 3, "nodes_to_remove": []string{fmt.Sprint(before[1]["server_id"])}})
 	b.one.settled(cluster, "UPDATE_COMPLETE")
 	b.isLeft("in the end", cluster, slices.Delete(before, 1, 2))
+}
+
+// TestRemovedWhileItIsReplaced: an upgrade under way has a successor for a node that is named. Both go, since the place does;
+// the successor of a node that leaves already stays.
+func TestRemovedWhileItIsReplaced(t *testing.T) {
+	b := newBed(t)
+	id := b.one.cluster(b.one.template(nil), object{"node_count": 2})
+	b.set(id, "UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", nil)
+	one, two := uuid.NewString(), uuid.NewString()
+	err := b.Store.ChangeCluster(t.Context(), id, func(s *db.Snapshot) error {
+		i := slices.IndexFunc(s.NodeGroups, func(g *db.NodeGroup) bool { return g.Role == db.RoleWorker })
+		for _, n := range []db.Node{{UUID: one, Name: "one", State: db.NodeWanted}, {UUID: uuid.NewString(), Name: "new-one", State: db.NodeWanted, Replaces: one},
+			{UUID: two, Name: "two", State: db.NodeRemoving}, {UUID: uuid.NewString(), Name: "new-two", State: db.NodeWanted, Replaces: two}} {
+			n.ClusterUUID, n.NodeGroupUUID, n.CreatedAt = id, s.NodeGroups[i].UUID, time.Now()
+			s.Nodes = append(s.Nodes, &n)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.one.want(202, "POST", "/v1/clusters/"+id+"/actions/resize", object{"node_count": 1, "nodes_to_remove": []string{"one", "two"}})
+	if l := b.one.members("/v1/clusters/" + id); len(l) != 1 || l[0]["name"] != "new-two" {
+		t.Errorf("what is left: %v", l)
+	}
 }
