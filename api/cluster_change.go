@@ -248,6 +248,9 @@ func (s *Server) hasRoom(c echo.Context, v *db.ClusterView, g *db.NodeGroup, cou
 	if g == nil || count <= g.NodeCount || v.ProjectID != callerOf(c).ProjectID {
 		return nil
 	}
+	if err := inBounds(g, count); err != nil { // rather than what the project lacks for it
+		return err
+	}
 	k, err := s.checks(c)
 	if err != nil {
 		return err
@@ -274,21 +277,16 @@ func (s *Server) requestResize(c echo.Context, sn *db.Snapshot, g *db.NodeGroup,
 			return nil, err
 		}
 	}
-	if count < g.MinNodeCount || (g.MaxNodeCount != nil && *g.MaxNodeCount > 0 && count > *g.MaxNodeCount) {
-		most := "unlimited"
-		if g.MaxNodeCount != nil && *g.MaxNodeCount > 0 {
-			most = itoa(*g.MaxNodeCount)
-		}
-		return nil, badRequest("Resizing %s outside the allowed range: min_node_count = %d, max_node_count = %s.", g.Name, g.MinNodeCount, most)
+	if err := inBounds(g, count); err != nil {
+		return nil, err
 	}
-	names, err := nodesToRemove(sn, g, remove)
-	if err != nil {
+	if err := giveUp(sn, g, remove); err != nil {
 		return nil, err
 	}
 	g.NodeCount = count
 	g.Status, g.StatusReason = ops.UpdateInProgress, nil
 	sn.Cluster.Status, sn.Cluster.StatusReason = ops.UpdateInProgress, nil
-	op, err := ops.New(s.NewUUID(), ops.NodeGroupResize, sn.Cluster, g, ops.Resize{NodesToRemove: names})
+	op, err := ops.New(s.NewUUID(), ops.NodeGroupResize, sn.Cluster, g, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -313,19 +311,49 @@ func controlPlaneSize(c *db.Cluster, count int, remove []string) error {
 	return nil
 }
 
-// nodesToRemove finds nodes by server id, name or address. A shrink that names a node we do not know is refused: taking
-// another one instead would be worse than taking none.
-func nodesToRemove(sn *db.Snapshot, g *db.NodeGroup, remove []string) ([]string, error) {
-	var names []string
-	for _, want := range remove {
-		want = strings.TrimPrefix(want, "openstack:///")
+// inBounds refuses a size that the node group may not have.
+func inBounds(g *db.NodeGroup, count int) error {
+	most, text := or(g.MaxNodeCount, 0), "unlimited"
+	if most > 0 {
+		text = itoa(most)
+	}
+	if count < g.MinNodeCount || (most > 0 && count > most) {
+		return badRequest("Resizing %s outside the allowed range: min_node_count = %d, max_node_count = %s.", g.Name, g.MinNodeCount, text)
+	}
+	return nil
+}
+
+// giveUp marks the named nodes as removed together with the new size: an operation of the group that is under way already
+// would otherwise meet the size with others. Nodes are named by server id, provider id, name, address or UUID. One that we
+// do not know is refused: taking another one instead would be worse than taking none.
+func giveUp(sn *db.Snapshot, g *db.NodeGroup, names []string) error {
+	for _, name := range names {
+		want := serverID(name)
 		i := slices.IndexFunc(sn.Nodes, func(n *db.Node) bool {
 			return n.NodeGroupUUID == g.UUID && (n.HostID == want || n.Name == want || n.UUID == want || slices.Contains(n.Addresses, want))
 		})
 		if want == "" || i < 0 {
-			return nil, badRequest("Invalid input for field/attribute nodes_to_remove. Value: '%s'. Node group %s has no such node.", want, g.Name)
+			return badRequest("Invalid input for field/attribute nodes_to_remove. Value: '%s'. Node group %s has no such node.", name, g.Name)
 		}
-		names = append(names, sn.Nodes[i].Name)
+		n := sn.Nodes[i]
+		if n.State == db.NodeRemoving {
+			continue
+		}
+		n.State = db.NodeRemoving
+		for _, x := range sn.Nodes {
+			if x.Replaces == n.UUID { // the place is given up, and who was to take it in an upgrade with it
+				x.State = db.NodeRemoving
+			}
+		}
 	}
-	return names, nil
+	return nil
+}
+
+// serverID takes the server out of a provider id, openstack://[region]/server.
+func serverID(name string) string {
+	if rest, ok := strings.CutPrefix(name, "openstack://"); ok {
+		_, id, _ := strings.Cut(rest, "/")
+		return id
+	}
+	return name
 }

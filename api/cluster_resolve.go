@@ -222,8 +222,11 @@ func (k *checks) networks(cl *db.Cluster, t *db.ClusterTemplate, spec *ops.Clust
 // defaultGroups makes default-master and default-worker, and compares what all of it needs with the quotas.
 func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *db.ClusterTemplate, spec *ops.ClusterSpec, image cloud.ImageInfo, driver string) (*clusterPlan, error) {
 	l := &labels{m: cl.Labels}
+	var most *int
 	least := l.number("min_node_count", 0, 0)
-	l.number("max_node_count", 0, 0)
+	if n := l.number("max_node_count", 0, 0); n > 0 { // those who autoscale on Magnum read the label
+		most = &n
+	}
 	found := findings{l.err}
 	plan, d := &clusterPlan{cluster: cl}, demand{secGroups: 2, serverGroups: 2}
 	if spec.NetworkID == "" {
@@ -243,10 +246,11 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 		name, role, field, zones string
 		flavor                   *string
 		count, least             int
-	}{{"default-master", db.RoleMaster, "master_flavor_id", "control_plane_availability_zones", cl.MasterFlavorID, r.masters, 0},
-		{"default-worker", db.RoleWorker, "flavor_id", "availability_zone", cl.FlavorID, r.nodes, least}} {
+		most                     *int
+	}{{"default-master", db.RoleMaster, "master_flavor_id", "control_plane_availability_zones", cl.MasterFlavorID, r.masters, 0, nil},
+		{"default-worker", db.RoleWorker, "flavor_id", "availability_zone", cl.FlavorID, r.nodes, least, most}} {
 		g := &db.NodeGroup{UUID: s.NewUUID(), ClusterUUID: cl.UUID, ProjectID: cl.ProjectID, Name: x.name, Role: x.role, IsDefault: true, Driver: driver,
-			FlavorID: or(x.flavor, ""), ImageID: t.ImageID, DockerVolumeSize: cl.DockerVolumeSize, Labels: maps.Clone(cl.Labels), NodeCount: x.count, MinNodeCount: x.least,
+			FlavorID: or(x.flavor, ""), ImageID: t.ImageID, DockerVolumeSize: cl.DockerVolumeSize, Labels: maps.Clone(cl.Labels), NodeCount: x.count, MinNodeCount: x.least, MaxNodeCount: x.most,
 			Status: ops.CreateInProgress, CreatedAt: cl.CreatedAt}
 		if x.flavor == nil {
 			found.err = errors.Join(found.err, about(x.field, badRequest("%s is needed: neither the cluster nor its template names a flavor.", x.field)))

@@ -8,9 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gophercloud/gophercloud/v2"
-	"github.com/gophercloud/gophercloud/v2/openstack"
-
+	"github.com/jeroboam-cloud/jeroboam/cmd/internal/containerinfra"
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/credentials"
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/program"
 )
@@ -129,27 +127,15 @@ func (s shell) callCluster(ctx context.Context, c clusterCommand, args []string)
 }
 
 func (s shell) doCluster(ctx context.Context, who credentials.Credentials, out output, do clusterAction, args []string) error {
-	service, err := serviceClient(ctx, who)
+	provider, endpoint, err := who.Provider(ctx)
 	if err != nil {
 		return err
 	}
-	return do(ctx, &clusterCall{shell: s, api: &apiClient{service}, out: out}, args)
-}
-
-// serviceClient signs in and gives the client of the container-infra API.
-func serviceClient(ctx context.Context, who credentials.Credentials) (*gophercloud.ServiceClient, error) {
-	provider, endpoint, err := who.Provider(ctx)
+	client, err := containerinfra.New(who, provider, endpoint)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if override := who.Override("container_infra_endpoint_override"); override != "" {
-		return &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: strings.TrimSuffix(override, "/") + "/", Type: "container-infra"}, nil
-	}
-	s, err := openstack.NewContainerInfraV1(provider, endpoint)
-	if err != nil {
-		return nil, fmt.Errorf("looking for container-infra in the catalogue: %w", err)
-	}
-	return s, nil
+	return do(ctx, &clusterCall{shell: s, api: &apiClient{client}, out: out}, args)
 }
 
 // interspersed parses options before, between and after arguments, as clients of OpenStack take them.

@@ -16,7 +16,7 @@ func operationListFlags(f *flag.FlagSet) clusterAction {
 	active := f.Bool("active", false, "only what is under way or waits")
 	limit := f.Int("limit", 0, "show at most `NUMBER`; 0: all")
 	return func(ctx context.Context, c *clusterCall, args []string) error {
-		all, err := c.api.operations(ctx, args[0], *active, *limit)
+		all, err := c.api.Operations(ctx, args[0], *active, *limit)
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func eventListFlags(f *flag.FlagSet) clusterAction {
 }
 
 func nodeList(ctx context.Context, c *clusterCall, args []string) error {
-	all, err := c.api.nodes(ctx, args[0])
+	all, err := c.api.Nodes(ctx, args[0])
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/api/wire"
+	"github.com/jeroboam-cloud/jeroboam/cmd/internal/containerinfra"
 	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
 	"github.com/jeroboam-cloud/jeroboam/db"
 )
@@ -58,15 +59,15 @@ func refused(err error) bool { return err != nil && strings.Contains(err.Error()
 
 // stream reads one stream to its end; over says that there is nothing more to watch.
 func (w *watcher) stream(ctx context.Context) (over bool, err error) {
-	o := w.c.api.options(http.StatusOK)
+	o := w.c.api.Options(http.StatusOK)
 	o.KeepResponseBody = true
 	o.MoreHeaders["Accept"] = "text/event-stream"
 	if w.last != "" {
 		o.MoreHeaders["Last-Event-ID"] = w.last
 	}
-	resp, err := w.c.api.service.Get(ctx, w.c.api.service.ServiceURL(clusterPath(w.cluster, "/events")), nil, o)
+	resp, err := w.c.api.Service.Get(ctx, w.c.api.Service.ServiceURL(containerinfra.ClusterPath(w.cluster, "/events")), nil, o)
 	if err != nil {
-		return false, told(err)
+		return false, containerinfra.Told(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	messages := bufio.NewScanner(resp.Body)

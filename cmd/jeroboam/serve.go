@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/service"
+	"github.com/jeroboam-cloud/jeroboam/cmd/internal/systemd"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/internal/log"
 )
@@ -77,7 +78,7 @@ func (o *serveOptions) run(ctx context.Context, s shell) error {
 	}
 	o.tell(s, a, folder, running.api.URL())
 	l.Info("started", zap.String("cloud", a.name), zap.String("url", running.api.URL()))
-	service.Notify(ctx, l)
+	systemd.Notify(ctx, l)
 	if o.ready != nil {
 		o.ready(running.api.URL())
 	}

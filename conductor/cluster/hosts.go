@@ -18,9 +18,6 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/drivers/userdata"
 )
 
-// nodeGroupLabel is on every node, so that users can schedule by node group.
-const nodeGroupLabel = "jeroboam.cloud/nodegroup"
-
 // tokenTTL outlives the slowest deploy: bare metal takes half an hour, and may be tried again.
 const tokenTTL = 24 * time.Hour
 
@@ -124,7 +121,7 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 
 // nodeLabels of a group's nodes.
 func nodeLabels(g *db.NodeGroup) map[string]string {
-	labels := map[string]string{nodeGroupLabel: g.Name}
+	labels := map[string]string{ops.NodeGroupLabel: g.Name}
 	maps.Copy(labels, g.NodeLabels)
 	return labels
 }

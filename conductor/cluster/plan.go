@@ -22,7 +22,7 @@ func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
 			startAgain(s)
 		}
 		for _, g := range s.NodeGroups {
-			scale(s, g, nil, now)
+			scale(s, g, now)
 		}
 		electFirst(s)
 	case ops.ClusterDelete:
@@ -34,16 +34,10 @@ func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		var p ops.Resize
-		if len(op.Params) > 0 {
-			if err := json.Unmarshal(op.Params, &p); err != nil {
-				return fmt.Errorf("reading the operation's parameters: %w", err)
-			}
-		}
 		if first {
 			giveUpUnready(s, g)
 		}
-		scale(s, g, p.NodesToRemove, now)
+		scale(s, g, now)
 	case ops.ClusterUpgrade, ops.NodeGroupUpgrade:
 		return planUpgrade(op, s, first, now)
 	case ops.NodeGroupDelete:
@@ -91,18 +85,13 @@ func groupOf(op *db.Operation, s *db.Snapshot) (*db.NodeGroup, error) {
 	return s.NodeGroups[i], nil
 }
 
-// scale marks the named nodes as removed, then adds nodes or gives up the youngest until the count is met.
-func scale(s *db.Snapshot, g *db.NodeGroup, remove []string, now time.Time) {
+// scale adds nodes or gives up the youngest until the count is met.
+func scale(s *db.Snapshot, g *db.NodeGroup, now time.Time) {
 	var have []*db.Node
 	for _, n := range s.Nodes {
-		if n.NodeGroupUUID != g.UUID || n.State != db.NodeWanted {
-			continue
+		if n.NodeGroupUUID == g.UUID && n.State == db.NodeWanted {
+			have = append(have, n)
 		}
-		if slices.Contains(remove, n.Name) {
-			n.State = db.NodeRemoving
-			continue
-		}
-		have = append(have, n)
 	}
 	for i := g.NodeCount; i < len(have); i++ {
 		have[i].State = db.NodeRemoving

@@ -69,12 +69,13 @@ func TestPlanResize(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := snapshot(1, tc.count)
 			for i := range tc.ready + tc.unready {
-				s.Nodes = append(s.Nodes, &db.Node{UUID: string(rune('a' + i)), NodeGroupUUID: "w", Name: "n" + string(rune('0'+i)), State: db.NodeWanted, Ready: i < tc.ready})
+				n := &db.Node{UUID: string(rune('a' + i)), NodeGroupUUID: "w", Name: "n" + string(rune('0'+i)), State: db.NodeWanted, Ready: i < tc.ready}
+				if n.Name == tc.remove { // by the API
+					n.State = db.NodeRemoving
+				}
+				s.Nodes = append(s.Nodes, n)
 			}
 			op := &db.Operation{Kind: string(ops.NodeGroupResize), NodeGroupUUID: "w"}
-			if tc.remove != "" {
-				op.Params = db.RawJSON(`{"nodes_to_remove":["` + tc.remove + `"]}`)
-			}
 			if err := plan(op, s, unplanned(op), time.Unix(0, 0)); err != nil {
 				t.Fatal(err)
 			}

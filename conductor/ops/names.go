@@ -19,6 +19,9 @@ func Suffix(random io.Reader) string {
 	return string(b)
 }
 
+// NodeGroupLabel is on every node, so that users can schedule by node group.
+const NodeGroupLabel = "jeroboam.cloud/nodegroup"
+
 // Label turns a name into a DNS label (RFC 1123) of at most limit characters, which host names are made of.
 func Label(name string, limit int) string {
 	var b strings.Builder

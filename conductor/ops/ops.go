@@ -111,11 +111,6 @@ type Create struct {
 	Again bool `json:"again,omitempty"` // an earlier attempt failed, and left what it had made
 }
 
-// Resize is what a NodeGroupResize carries beside the wanted count, which is the node group's own.
-type Resize struct {
-	NodesToRemove []string `json:"nodes_to_remove,omitempty"` // names of nodes, resolved by the API
-}
-
 // Upgrade is what ClusterUpgrade and NodeGroupUpgrade carry.
 type Upgrade struct {
 	Target

@@ -128,6 +128,7 @@ func TestResize(t *testing.T) {
 		{"a node that is no list", b.one, "POST", resize, object{"node_count": 3, "nodes_to_remove": "x"}, 400, "list of strings"}, {"a list of numbers", b.one, "POST", resize, object{"node_count": 3, "nodes_to_remove": []int{1}}, 400, "list of strings"},
 		{"a node that is not there", b.one, "POST", resize, object{"node_count": 3, "nodes_to_remove": []string{"0"}}, 400, "nodes_to_remove. Value: '0'"},
 		{"below the least", b.one, "POST", resize, object{"node_count": 1}, 400, "min_node_count = 2, max_node_count = 4"}, {"above the most", b.one, "POST", resize, object{"node_count": 5}, 400, "min_node_count = 2, max_node_count = 4"},
+		{"far above the most, and the quota", b.one, "POST", resize, object{"node_count": 5000}, 400, "min_node_count = 2, max_node_count = 4"},
 		{"above the most by a patch", b.one, "PATCH", path, []object{op("replace", "/node_count", 6)}, 400, "max_node_count = 4"},
 		{"masters", b.one, "POST", resize, object{"node_count": 3, "nodegroup": "default-master"}, 400, "master"}, {"an unknown node group", b.one, "POST", resize, object{"node_count": 3, "nodegroup": "nope"}, 404, "Nodegroup nope could not be found"},
 		{"to nothing at 1.9", b.one.at("1.9"), "POST", resize, object{"node_count": 0}, 400, "to zero is not supported in the provided microversion"}, {"at 1.6", b.one.at("1.6"), "POST", resize, ok, 406, "1.6"}, {"without a version", b.one.at(""), "POST", resize, ok, 406, "1.1"},

@@ -160,9 +160,9 @@ func TestClusterLabels(t *testing.T) {
 			}
 		})
 	}
-	id := b.one.cluster(template, object{"labels": object{"min_node_count": "1"}})
-	if got := b.one.want(200, "GET", "/v1/clusters/"+id+"/nodegroups/default-worker", nil).json()["min_node_count"]; got != 1.0 {
-		t.Errorf("label min_node_count makes it %v", got)
+	id := b.one.cluster(template, object{"labels": object{"min_node_count": "1", "max_node_count": "5"}})
+	if got := b.one.want(200, "GET", "/v1/clusters/"+id+"/nodegroups/default-worker", nil).json(); got["min_node_count"] != 1.0 || got["max_node_count"] != 5.0 {
+		t.Errorf("labels min_node_count and max_node_count make it %v", got)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/service"
+	"github.com/jeroboam-cloud/jeroboam/cmd/internal/systemd"
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/version"
 	"github.com/jeroboam-cloud/jeroboam/internal/log"
 	"github.com/jeroboam-cloud/jeroboam/internal/oslo"
@@ -105,7 +106,7 @@ func (p Program) serve(ctx context.Context, cfg *service.Config, l *zap.Logger) 
 		return errors.Join(err, s.Close())
 	}
 	l.Info("started", zap.String("version", version.String()))
-	service.Notify(ctx, l)
+	systemd.Notify(ctx, l)
 	return errors.Join(r.Run(ctx), s.Close())
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/api"
 	"github.com/jeroboam-cloud/jeroboam/api/keystone"
 	"github.com/jeroboam-cloud/jeroboam/api/policy"
+	"github.com/jeroboam-cloud/jeroboam/cmd/internal/certificate"
 )
 
 // API is the HTTP service on its port.
@@ -42,9 +43,9 @@ func (s *Service) API(v keystone.Validator) (*API, error) {
 		Store: s.store, Queue: s.queue, Policy: rules, Auth: v, AuthWith: s.cfg.AuthToken.Options(), Clouds: s.clouds, Secrets: s.secrets,
 		X509: s.cfg.X509.options(), Defaults: s.cfg.defaults(), CORS: s.cfg.CORS, Log: s.log, Metrics: s.registry, Now: time.Now, NewUUID: uuid.NewString,
 	})
-	var pair *certificatePair
+	var pair *certificate.Pair
 	if a.tls {
-		pair = &certificatePair{certFile: cfg.SSLCertFile, keyFile: cfg.SSLKeyFile}
+		pair = &certificate.Pair{CertFile: cfg.SSLCertFile, KeyFile: cfg.SSLKeyFile}
 	}
 	if a.server, err = listen(net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)), front.Handler(), s.log, pair); err != nil {
 		a.close()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/jeroboam-cloud/jeroboam/cmd/internal/certificate"
 )
 
 // Limits of HTTP servers: nobody keeps a connection by being slow. An answer waits for Keystone, Nova and Neutron, so
@@ -31,7 +33,7 @@ type server struct {
 
 // listen takes the port, so that what is wrong with it is known at once. Certificates are read again for every connection
 // that comes after they changed on disk.
-func listen(addr string, h http.Handler, l *zap.Logger, pair *certificatePair) (*server, error) {
+func listen(addr string, h http.Handler, l *zap.Logger, pair *certificate.Pair) (*server, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", addr, err)
@@ -42,10 +44,10 @@ func listen(addr string, h http.Handler, l *zap.Logger, pair *certificatePair) (
 		s.ErrorLog = std
 	}
 	if pair != nil {
-		if _, err := pair.load(nil); err != nil {
-			return nil, errors.Join(err, listener.Close())
+		if _, err := pair.Load(nil); err != nil {
+			return nil, errors.Join(fmt.Errorf("[api] ssl_cert_file and ssl_key_file: %w", err), listener.Close())
 		}
-		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.load}
+		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.Load}
 		listener = tls.NewListener(listener, s.TLSConfig)
 	}
 	return &server{http: s, listener: listener}, nil

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/jeroboam-cloud/jeroboam/cmd/internal/certificate"
 )
 
 func TestRequestsUnderWayAreFinished(t *testing.T) {
@@ -69,7 +71,7 @@ func TestRequestsUnderWayAreFinished(t *testing.T) {
 
 func TestARenewedCertificateIsUsed(t *testing.T) {
 	dir := t.TempDir()
-	pair := &certificatePair{certFile: filepath.Join(dir, "cert"), keyFile: filepath.Join(dir, "key")}
+	pair := &certificate.Pair{CertFile: filepath.Join(dir, "cert"), KeyFile: filepath.Join(dir, "key")}
 	if _, err := listen("127.0.0.1:0", http.NotFoundHandler(), zap.NewNop(), pair); err == nil {
 		t.Fatal("a server without its certificate was started")
 	}
@@ -96,10 +98,10 @@ func TestARenewedCertificateIsUsed(t *testing.T) {
 	if got := serial(); got != 2 {
 		t.Errorf("certificate %d is served, expected the renewed one", got)
 	}
-	if err := os.WriteFile(pair.keyFile, nil, 0o600); err != nil {
+	if err := os.WriteFile(pair.KeyFile, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chtimes(pair.certFile, time.Unix(3000, 0), time.Unix(3000, 0)); err != nil {
+	if err := os.Chtimes(pair.CertFile, time.Unix(3000, 0), time.Unix(3000, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if got := serial(); got != 2 {
@@ -111,7 +113,7 @@ func TestARenewedCertificateIsUsed(t *testing.T) {
 	}
 }
 
-func writePair(t *testing.T, p *certificatePair, serial int64, changed time.Time) {
+func writePair(t *testing.T, p *certificate.Pair, serial int64, changed time.Time) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -126,12 +128,12 @@ func writePair(t *testing.T, p *certificatePair, serial int64, changed time.Time
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, block := range map[string]*pem.Block{p.certFile: {Type: "CERTIFICATE", Bytes: cert}, p.keyFile: {Type: "PRIVATE KEY", Bytes: raw}} {
+	for path, block := range map[string]*pem.Block{p.CertFile: {Type: "CERTIFICATE", Bytes: cert}, p.KeyFile: {Type: "PRIVATE KEY", Bytes: raw}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chtimes(p.certFile, changed, changed); err != nil {
+	if err := os.Chtimes(p.CertFile, changed, changed); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,4 +1,5 @@
-package service
+// Package systemd tells the one who started a service how it is.
+package systemd
 
 import (
 	"context"
