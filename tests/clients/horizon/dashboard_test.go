@@ -62,7 +62,7 @@ func dashboard(t *testing.T, s *stack.Stack) string {
 	cmd.Dir = filepath.Dir(local)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + s.Dir, "LC_ALL=C.UTF-8", "PYTHONPATH=" + filepath.Dir(local), "PYTHONDONTWRITEBYTECODE=1",
 		"DJANGO_SETTINGS_MODULE=openstack_dashboard.settings", "HORIZON_SECRET_KEY=" + rand.Text(),
-		"HORIZON_KEYSTONE_URL=" + testenv.Require(t, testenv.KeystoneURL), "HORIZON_REGION=" + s.Region}
+		"HORIZON_KEYSTONE_URL=" + testenv.Require(t, testenv.KeystoneURL)}
 	ended := run(t, cmd, log)
 	testenv.Eventually(t, upTimeout, "Horizon to answer", every(200*time.Millisecond, func() bool {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/auth/login/", nil)
