@@ -188,9 +188,6 @@ func (s *Server) retryOperation(c echo.Context) error {
 	if old.Status != db.OpFailed && old.Status != db.OpCancelled {
 		return badRequest("Operation %s is %s: only what has failed or was cancelled can be retried.", old.UUID, old.Status)
 	}
-	if newer, err := s.Store.Superseded(c.Request().Context(), old); err != nil || newer {
-		return orRefused(err, "Operation %s cannot be retried: a newer operation was asked for since.", old.UUID)
-	}
 	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestRetry(c, sn, old) })
 	if err != nil {
 		return err
@@ -198,16 +195,15 @@ func (s *Server) retryOperation(c echo.Context) error {
 	return accepted(c, rings[len(rings)-1])
 }
 
-func orRefused(err error, format string, args ...any) error {
-	if err != nil {
-		return err
-	}
-	return badRequest(format, args...)
-}
-
-// requestRetry puts cluster and node groups back to where the request had put them. Their statuses say whether nothing
-// else has happened since: they are read in the transaction that changes them.
+// requestRetry puts cluster and node groups back to where the request had put them, unless something else was asked for
+// since: that is seen in the transaction that changes them.
 func (s *Server) requestRetry(c echo.Context, sn *db.Snapshot, old *db.Operation) ([]*db.Operation, error) {
+	switch newer, err := sn.Superseded(old); {
+	case err != nil:
+		return nil, err
+	case newer:
+		return nil, badRequest("Operation %s cannot be retried: a newer operation was asked for since.", old.UUID)
+	}
 	kind := ops.Kind(old.Kind)
 	if kind == ops.ClusterDelete {
 		l, err := s.requestDelete(c, sn)
