@@ -22,7 +22,7 @@ import (
 
 const (
 	chromium     = "/usr/bin/chromium"
-	patience     = 30 * time.Second // of the person in front of it
+	patience     = time.Minute // of the person in front of it
 	pollInterval = 150 * time.Millisecond
 )
 
