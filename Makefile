@@ -34,13 +34,14 @@ test: check-generated ## run every test, against real RabbitMQ, MariaDB, Postgre
 test-all:
 	@go test -json -p 2 -timeout $(TEST_TIMEOUT) $(PACKAGES) | go run ./internal/testenv/summary
 
-test-clients: ## run the suites of the clients themselves against the service among real servers
+test-clients: ## run the clients themselves against the service among real servers; pictures of Horizon are kept in bin/_artifacts
 	devstack/debian/services run --clients $(MAKE) test-clients-all
 
 # what `make test-clients` runs among the services; not for use on its own
 .PHONY: test-clients-all
 test-clients-all:
-	@go test -json -p 1 -count 1 -timeout $(TEST_TIMEOUT) ./tests/clients/... | go run ./internal/testenv/summary
+	@mkdir -p bin
+	@go test -json -p 1 -count 1 -timeout $(TEST_TIMEOUT) -artifacts -outputdir $(CURDIR)/bin ./tests/clients/... | go run ./internal/testenv/summary
 
 test-openstack: ## hold what we call of a cloud to a real OpenStack, and do the main job on it (root)
 	devstack/debian/openstack run $(MAKE) test-openstack-all

@@ -135,12 +135,3 @@ func TestIsIPv4List(t *testing.T) {
 		}
 	}
 }
-
-func FuzzReadCluster(f *testing.F) {
-	f.Add(`{"cluster_template_id":"t","labels":{"a":1},"node_count":"3"}`)
-	f.Fuzz(func(_ *testing.T, body string) {
-		if form, err := parseForm([]byte(body), "cluster"); err == nil {
-			_, _ = readCluster(form, 14)
-		}
-	})
-}

@@ -123,7 +123,7 @@ func readCluster(f *form, minor int) (*clusterRequest, error) {
 		fixedNetwork: f.String("fixed_network", maxText), fixedSubnet: f.String("fixed_subnet", maxText),
 		floatingIP: f.Bool("floating_ip_enabled"), masterLB: f.Bool("master_lb_enabled"),
 	}
-	if _, given := f.raw["create_timeout"]; !given {
+	if v := f.raw["create_timeout"]; v == nil || string(v) == `""` { // null is none
 		r.createTimeout = &timeout
 	}
 	err := f.done()

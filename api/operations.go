@@ -188,9 +188,6 @@ func (s *Server) retryOperation(c echo.Context) error {
 	if old.Status != db.OpFailed && old.Status != db.OpCancelled {
 		return badRequest("Operation %s is %s: only what has failed or was cancelled can be retried.", old.UUID, old.Status)
 	}
-	if newer, err := s.Store.Superseded(c.Request().Context(), old); err != nil || newer {
-		return orRefused(err, "Operation %s cannot be retried: a newer operation was asked for since.", old.UUID)
-	}
 	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestRetry(c, sn, old) })
 	if err != nil {
 		return err
@@ -198,16 +195,12 @@ func (s *Server) retryOperation(c echo.Context) error {
 	return accepted(c, rings[len(rings)-1])
 }
 
-func orRefused(err error, format string, args ...any) error {
-	if err != nil {
-		return err
-	}
-	return badRequest(format, args...)
-}
-
-// requestRetry asks for the same again. The statuses say whether nothing else has happened since: they are read in the
-// transaction that changes them.
+// requestRetry asks for the same again, unless something else was asked for since: that is seen in the transaction that
+// changes what it is about.
 func (s *Server) requestRetry(c echo.Context, sn *db.Snapshot, old *db.Operation) ([]*db.Operation, error) {
+	if err := notSuperseded(sn, old, "retried"); err != nil {
+		return nil, err
+	}
 	params := old.Params
 	switch ops.Kind(old.Kind) {
 	case ops.ClusterDelete:
@@ -223,6 +216,14 @@ func (s *Server) requestRetry(c echo.Context, sn *db.Snapshot, old *db.Operation
 		}
 	}
 	return s.requestAgain(c, sn, old, params)
+}
+
+func notSuperseded(sn *db.Snapshot, old *db.Operation, done string) error {
+	newer, err := sn.Superseded(old)
+	if err == nil && newer {
+		err = badRequest("Operation %s cannot be %s: a newer operation was asked for since.", old.UUID, done)
+	}
+	return err
 }
 
 // requestAgain puts cluster and node groups back to where the request for the old operation had put them, and queues one

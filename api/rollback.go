@@ -28,9 +28,6 @@ func (s *Server) rollbackOperation(c echo.Context) error {
 	case old.Status != db.OpFailed && old.Status != db.OpCancelled:
 		return badRequest("Operation %s is %s: only what has failed or was cancelled can be rolled back.", old.UUID, old.Status)
 	}
-	if newer, err := s.Store.Superseded(c.Request().Context(), old); err != nil || newer {
-		return orRefused(err, "Operation %s cannot be rolled back: a newer operation was asked for since.", old.UUID)
-	}
 	rings, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestRollback(c, sn, old) })
 	if err != nil {
 		return err
@@ -39,6 +36,9 @@ func (s *Server) rollbackOperation(c echo.Context) error {
 }
 
 func (s *Server) requestRollback(c echo.Context, sn *db.Snapshot, old *db.Operation) ([]*db.Operation, error) {
+	if err := notSuperseded(sn, old, "rolled back"); err != nil {
+		return nil, err
+	}
 	var p ops.Upgrade
 	if err := json.Unmarshal(old.Params, &p); err != nil {
 		return nil, fmt.Errorf("reading the parameters of an upgrade: %w", err)

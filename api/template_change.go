@@ -28,6 +28,16 @@ func (s *Server) updateTemplate(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	for {
+		err := s.patchTemplate(c, operations, rules)
+		if !errors.Is(err, db.ErrChanged) { // somebody else was faster: what was read holds no more
+			return err
+		}
+	}
+}
+
+// patchTemplate decides on the template as it is now. db.ErrChanged: it is not any more.
+func (s *Server) patchTemplate(c echo.Context, operations []patch.Op, rules patch.Rules) error {
 	t, err := s.template(c, c.Param("id"))
 	if err != nil {
 		return err
@@ -62,7 +72,7 @@ func (s *Server) applyTemplateChange(c echo.Context, t *db.ClusterTemplate, befo
 	if err != nil {
 		return err
 	}
-	n.ID, n.UUID, n.ProjectID, n.UserID, n.CreatedAt, n.UpdatedAt = t.ID, t.UUID, t.ProjectID, t.UserID, t.CreatedAt, t.UpdatedAt
+	n.ID, n.Seq, n.UUID, n.ProjectID, n.UserID, n.CreatedAt, n.UpdatedAt = t.ID, t.Seq, t.UUID, t.ProjectID, t.UserID, t.CreatedAt, t.UpdatedAt
 	if n.Name == "" {
 		n.Name = t.Name
 	}
@@ -90,11 +100,7 @@ func (s *Server) applyTemplateChange(c echo.Context, t *db.ClusterTemplate, befo
 			return err
 		}
 	}
-	err = s.Store.UpdateTemplate(c.Request().Context(), n)
-	if errors.Is(err, db.ErrNotFound) { // deleted meanwhile
-		return notFound("ClusterTemplate", t.UUID)
-	}
-	if err != nil {
+	if err := s.Store.UpdateTemplate(c.Request().Context(), n); err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, wire.NewTemplate(n, s.base(c)))

@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Microversions that we serve: what each brought is in docs/api.md.
+// Microversions that we serve: Magnum's.
 const (
 	minMinor = 1
 	maxMinor = 14

@@ -98,9 +98,14 @@ func TestTemplates(t *testing.T) {
 		is(t, s.DeleteTemplate(ctx, private.UUID), db.ErrNotFound)
 		public.Name = "renamed"
 		must(t, s.UpdateTemplate(ctx, public))
-		if got, err := s.Template(ctx, public.UUID, db.Visibility{All: true}); err != nil || got.Name != "renamed" || got.UpdatedAt == nil {
+		got, err = s.Template(ctx, public.UUID, db.Visibility{All: true})
+		if err != nil || got.Name != "renamed" || got.UpdatedAt == nil {
 			t.Errorf("after the update: %+v, %v", got, err)
 		}
+		is(t, s.UpdateTemplate(ctx, public), db.ErrChanged) // it was read before the update
+		c = &db.Cluster{UUID: uuid.NewString(), ProjectID: "p1", Name: "d", ClusterTemplateID: got.UUID, CreatedAt: now()}
+		must(t, s.CreateCluster(ctx, c, nil, &db.Operation{UUID: uuid.NewString(), ClusterUUID: c.UUID, Status: db.OpPending}, 5))
+		is(t, s.UpdateTemplate(ctx, got), db.ErrChanged) // it was not in use
 	})
 }
 

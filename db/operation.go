@@ -98,9 +98,9 @@ func (s *Store) Operations(ctx context.Context, clusterUUID string, f OperationF
 	return l, wrap(q.Scan(ctx), "listing operations")
 }
 
-// Superseded tells whether a newer operation has changed, or will change, what this one was about.
-func (s *Store) Superseded(ctx context.Context, o *Operation) (bool, error) {
-	n, err := s.db.NewSelect().Model((*Operation)(nil)).Where("cluster_uuid = ? AND id > ?", o.ClusterUUID, o.ID).
+// superseded is Snapshot.Superseded within its transaction.
+func superseded(ctx context.Context, tx bun.Tx, o *Operation) (bool, error) {
+	n, err := tx.NewSelect().Model((*Operation)(nil)).Where("cluster_uuid = ? AND id > ?", o.ClusterUUID, o.ID).
 		Where("(scope = ? OR scope = ? OR ? = ?)", o.Scope, ScopeCluster, o.Scope, ScopeCluster).Count(ctx)
 	return n > 0, wrap(err, "looking for newer operations")
 }

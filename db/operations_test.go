@@ -151,6 +151,49 @@ func TestScopes(t *testing.T) {
 	})
 }
 
+// TestWhatWasAskedForSince: also what was entered, and has ended, after the older operation was read.
+func TestWhatWasAskedForSince(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, s *db.Store) {
+		c, create, err := newCluster(t, s, "p", "c", 5)
+		must(t, err)
+		end := func(o *db.Operation, owner string) *db.Operation {
+			mine := claim(t, s, o.UUID, owner)
+			mine.Status = db.OpFailed
+			must(t, s.Record(ctx, mine, func(*db.Snapshot) error { return nil }))
+			return read(t, s, o)
+		}
+		since := func(o *db.Operation) (newer bool) {
+			must(t, s.ChangeCluster(ctx, c.UUID, func(sn *db.Snapshot) (err error) { newer, err = sn.Superseded(o); return err }))
+			return newer
+		}
+		create = end(create, "a")
+		if since(create) {
+			t.Error("the only operation is superseded")
+		}
+		g1 := end(addOperation(t, s, c.UUID, "g1"), "a")
+		addOperation(t, s, c.UUID, "g2")
+		if !since(create) || since(g1) {
+			t.Error("a group's operation is newer for the cluster, and none of another group's")
+		}
+		addOperation(t, s, c.UUID, "g1")
+		if !since(g1) {
+			t.Error("a newer operation on the group is not seen")
+		}
+		if g3 := addOperation(t, s, c.UUID, "g3"); since(read(t, s, g3)) {
+			t.Error("the newest on its group is superseded")
+		} else if addOperation(t, s, c.UUID, db.ScopeCluster); !since(read(t, s, g3)) {
+			t.Error("a newer operation on the whole cluster is not seen")
+		}
+	})
+}
+
+func read(t *testing.T, s *db.Store, o *db.Operation) *db.Operation {
+	t.Helper()
+	stored, err := s.Operation(ctx, o.UUID)
+	must(t, err)
+	return stored
+}
+
 func TestSweepersShareTheWork(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, s *db.Store) {
 		for i := range 10 {

@@ -22,6 +22,7 @@ type Snapshot struct {
 	gone    bool
 	removed struct{ groups, nodes []string }
 	woken   []*Operation
+	newer   func(*Operation) (bool, error)
 }
 
 // Clone is a copy whose changes touch nothing.
@@ -68,6 +69,9 @@ func (s *Snapshot) RemoveNode(uuid string) {
 // Wake makes an operation due now.
 func (s *Snapshot) Wake(o *Operation) { s.woken = append(s.woken, o) }
 
+// Superseded tells whether a newer operation, ended or not, has changed or will change what this one was about.
+func (s *Snapshot) Superseded(o *Operation) (bool, error) { return s.newer(o) }
+
 // ChangeCluster decides on a cluster in one transaction that no other change of it runs beside. Decide may be run again
 // when the transaction met another one: it MUST depend on the snapshot only and have no effects but on it. Its error rolls
 // everything back and is returned.
@@ -103,7 +107,7 @@ func (s *Store) change(ctx context.Context, tx bun.Tx, uuid string, decide func(
 }
 
 func (s *Store) snapshot(ctx context.Context, tx bun.Tx, uuid string) (*Snapshot, error) {
-	snap := &Snapshot{Cluster: new(Cluster)}
+	snap := &Snapshot{Cluster: new(Cluster), newer: func(o *Operation) (bool, error) { return superseded(ctx, tx, o) }}
 	var err error
 	if snap.now, err = s.now(ctx, tx); err != nil {
 		return nil, err

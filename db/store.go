@@ -22,6 +22,7 @@ var (
 	ErrAmbiguous   = errors.New("several have this name")
 	ErrDuplicate   = errors.New("there is one already")
 	ErrInUse       = errors.New("still in use")
+	ErrChanged     = errors.New("changed by somebody else since it was read")
 	ErrFenced      = errors.New("the operation belongs to somebody else now")
 	ErrNotRunnable = errors.New("the operation is not to be run now")
 	ErrScopeBusy   = errors.New("another operation holds the scope")

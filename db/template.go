@@ -11,7 +11,7 @@ type ClusterTemplate struct {
 	bun.BaseModel `bun:"table:cluster_template,alias:t"`
 
 	ID        int64  `bun:"id,pk,autoincrement"`
-	Seq       int64  `bun:"seq"` // what serialises its deletion and clusters that are made of it
+	Seq       int64  `bun:"seq"` // raised by every change, and by every cluster that is made of it
 	UUID      string `bun:"uuid"`
 	ProjectID string `bun:"project_id"`
 	UserID    string `bun:"user_id"`

@@ -53,13 +53,14 @@ func (s *Store) Templates(ctx context.Context, p Page, v Visibility) ([]*Cluster
 	return l, wrap(q.Scan(ctx), "listing cluster templates")
 }
 
-// UpdateTemplate writes all of a template.
+// UpdateTemplate writes all of a template. ErrChanged: since it was read somebody has written or deleted it, or has made a
+// cluster of it.
 func (s *Store) UpdateTemplate(ctx context.Context, t *ClusterTemplate) error {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	t.UpdatedAt = &now
-	n, err := affected(s.db.NewUpdate().Model(t).WherePK().Exec(ctx))
+	n, err := affected(s.db.NewUpdate().Model(t).Value("seq", "seq + 1").WherePK().Where("seq = ?", t.Seq).Exec(ctx))
 	if err == nil && n == 0 {
-		return ErrNotFound
+		return ErrChanged
 	}
 	return wrap(err, "updating a cluster template")
 }

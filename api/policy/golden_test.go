@@ -66,6 +66,11 @@ func goldenCases() []goldenCase {
 		"policy.d/20.yaml":  "cluster:get: '@'\nhelper: role:member and not role:admin\n",
 		"policy.d/10.json":  `{"cluster:get": "role:none", "stats:get_all": [["role:admin"], ["role:member", "project_id:%(project_id)s"]], "cluster:delete": "rule:helper"}`,
 		"policy.d/.30.yaml": "cluster:get: '!'\n",
+		// any name will do, backups of editors included; folders are not looked into
+		"policy.d/30":          "cluster:detail: role:reader and user_id:u1\n",
+		"policy.d/20.yaml~":    "cluster:get: role:member\ncluster:update: role:reader\n",
+		"policy.d/40/x.yaml":   "cluster:detail: '!'\n",
+		"policy.d/README.json": `{"cluster:resize": "!"}`,
 	}
 	return []goldenCase{
 		{Name: "defaults", Scope: true, NewDefaults: true, Ask: all},

@@ -48,7 +48,7 @@ func (e *Enforcer) lookAtFiles() {
 
 // load puts the files' rules into force, unless they are those that are.
 func (e *Enforcer) load() error {
-	paths, skipped, err := e.files()
+	paths, err := e.files()
 	if err != nil {
 		return err
 	}
@@ -68,9 +68,6 @@ func (e *Enforcer) load() error {
 	if err != nil {
 		return err
 	}
-	for _, p := range skipped {
-		e.log("a file among the policy files is ignored: its name ends neither in .yaml nor .yml nor .json", "file", p)
-	}
 	for _, w := range warnings {
 		e.log(w)
 	}
@@ -79,8 +76,9 @@ func (e *Enforcer) load() error {
 	return nil
 }
 
-// files lists the files that exist, in the order in which they are read.
-func (e *Enforcer) files() (paths, skipped []string, err error) {
+// files lists the files that exist, in the order in which they are read. Of the folders that is every file, whatever its name,
+// as oslo.policy has it: a rule that was left out for its file's name would lift a restriction.
+func (e *Enforcer) files() (paths []string, err error) {
 	main := []string{e.cfg.PolicyFile}
 	if e.cfg.PolicyFile == "policy.yaml" {
 		main = append(main, "policy.json") // the name of old; whoever carries it over means it
@@ -98,20 +96,17 @@ func (e *Enforcer) files() (paths, skipped []string, err error) {
 		dir := e.path(name)
 		entries, err := os.ReadDir(dir) // sorted
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, fmt.Errorf("reading a folder of policy files: %w", err)
+			return nil, fmt.Errorf("reading a folder of policy files: %w", err)
 		}
 		for _, entry := range entries {
 			path := filepath.Join(dir, entry.Name())
-			switch ext := filepath.Ext(path); {
-			case strings.HasPrefix(entry.Name(), ".") || entry.IsDir():
-			case ext == ".yaml" || ext == ".yml" || ext == ".json":
-				paths = append(paths, path)
-			default:
-				skipped = append(skipped, path)
+			if info, err := os.Stat(path); strings.HasPrefix(entry.Name(), ".") || err == nil && info.IsDir() { // a link to a folder, too
+				continue
 			}
+			paths = append(paths, path)
 		}
 	}
-	return paths, skipped, nil
+	return paths, nil
 }
 
 func (e *Enforcer) path(name string) string {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jeroboam-cloud/jeroboam/cmd/internal/containerinfra"
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/service"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/internal/log"
@@ -152,7 +153,7 @@ func (d *demo) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.watch(ctx, id, "cluster.create"); err != nil {
+	if err := d.watch(ctx, id); err != nil {
 		return err
 	}
 	if err := d.look(ctx, id); err != nil {
@@ -168,15 +169,15 @@ func (d *demo) play(ctx context.Context) error {
 	if err := d.person.deleteCluster(ctx, id); err != nil {
 		return err
 	}
-	if err := d.watch(ctx, id, "cluster.delete"); err != nil {
+	if err := d.watch(ctx, id); err != nil {
 		return err
 	}
 	return d.nothingLeft(ctx, id)
 }
 
-// watch shows the newest operation of a kind until its end; an operation that failed is an error.
-func (d *demo) watch(ctx context.Context, clusterID, kind string) error {
-	return watch(ctx, d.local.service.Store(), clusterID, kind, newScreen(d.out))
+// watch shows what is being done to the cluster until its end, as `jeroboam cluster watch` does.
+func (d *demo) watch(ctx context.Context, id string) error {
+	return watchCluster(ctx, &clusterCall{shell: shell{stdout: d.out}, api: &apiClient{&containerinfra.Client{Service: d.person.infra}}}, []string{id})
 }
 
 // look lists the nodes from the cluster's own API, with a kubeconfig as users get it.

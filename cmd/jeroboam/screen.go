@@ -13,7 +13,21 @@ import (
 	"golang.org/x/term"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
+	"github.com/jeroboam-cloud/jeroboam/db"
 )
+
+// progress is what is shown of an operation.
+type progress struct {
+	elapsed time.Duration
+	steps   map[string]*flow.Step
+	events  []*db.Event // since the last look
+	now     time.Time
+	begun   time.Time
+	ended   bool
+}
+
+// screen shows progress.
+type screen interface{ show(p progress) }
 
 // newScreen is a table that is drawn over itself in a terminal, and lines elsewhere.
 func newScreen(w io.Writer) screen {

@@ -10,6 +10,7 @@ func imageRoutes() []route {
 	return []route{
 		{"GET", "/images", 200, listImages, false},
 		{"GET", "/images/{id}", 200, showImage, false},
+		{"GET", "/schemas/image", 200, imageSchema, false},
 	}
 }
 
@@ -49,4 +50,19 @@ func showImage(q *call) (any, error) {
 		return imageView(o), nil
 	}
 	return nil, fail(http.StatusNotFound, "", "No image found with ID %s", q.arg("id"))
+}
+
+// imageSchema says what an image's attributes are. Glance's Python client does not list images before it has read it.
+func imageSchema(*call) (any, error) {
+	properties := doc{}
+	for kind, names := range map[string][]string{
+		"string":  {"id", "name", "status", "visibility", "owner", "container_format", "disk_format", "checksum", "created_at", "updated_at", "self", "file", "schema"},
+		"integer": {"min_disk", "min_ram", "size", "virtual_size"}, "boolean": {"protected", "os_hidden"}, "array": {"tags"},
+	} {
+		for _, name := range names {
+			properties[name] = doc{"type": []string{"null", kind}}
+		}
+	}
+	return doc{"name": "image", "properties": properties, "additionalProperties": doc{"type": "string"},
+		"links": []doc{{"rel": "self", "href": "{self}"}, {"rel": "enclosure", "href": "{file}"}, {"rel": "describedby", "href": "{schema}"}}}, nil
 }

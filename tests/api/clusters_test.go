@@ -103,7 +103,7 @@ func TestClusterAttributes(t *testing.T) {
 		{"masters", "master_count", 3, 3.0}, {"masters as text", "master_count", "5", 5.0}, {"masters by default", "master_count", nil, 1.0},
 		{"the template's volume", "docker_volume_size", nil, 5.0}, {"the same as Horizon writes it", "docker_volume_size", "", 5.0}, {"a volume", "docker_volume_size", 7, 7.0},
 		{"the template's flavor", "flavor_id", nil, "m1.small"}, {"a flavor", "flavor_id", "m1.medium", "m1.medium"}, {"the template's for masters", "master_flavor_id", "", "m1.large"}, {"one for masters", "master_flavor_id", "3", "3"},
-		{"a time-out", "create_timeout", "30", 30.0}, {"no time-out at all", "create_timeout", 0, 0.0}, {"a time-out of nothing", "create_timeout", nil, nil},
+		{"a time-out", "create_timeout", "30", 30.0}, {"no time-out at all", "create_timeout", 0, 0.0}, {"a time-out of nothing", "create_timeout", nil, nil}, {"a time-out left empty", "create_timeout", "", 60.0},
 		{"a discovery URL", "discovery_url", "https://example.org/x", "https://example.org/x"}, {"none", "discovery_url", nil, nil}, {"none as Horizon writes it", "discovery_url", "", nil},
 		{"the template's network", "fixed_network", nil, "lan"}, {"the template's subnet", "fixed_subnet", nil, "lan-subnet"}, {"no floating IPs", "floating_ip_enabled", nil, false}, {"floating IPs", "floating_ip_enabled", "True", true},
 		{"the template's load balancer", "master_lb_enabled", nil, true}, {"no load balancer", "master_lb_enabled", false, false}, {"labels merged", "merge_labels", true, false},

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -149,6 +150,27 @@ func TestTemplateInUse(t *testing.T) {
 		t.Errorf("a body: %s", a.body)
 	}
 	b.one.want(404, "DELETE", path, nil)
+}
+
+// TestTemplatePatchesSideBySide: none undoes another.
+func TestTemplatePatchesSideBySide(t *testing.T) {
+	b := newBed(t)
+	path := "/v1/clustertemplates/" + b.one.template(nil)
+	var patches sync.WaitGroup
+	want := object{}
+	for i := range 8 {
+		name := fmt.Sprint("l", i)
+		want[name] = "x"
+		patches.Go(func() {
+			if a := b.one.do("PATCH", path, []object{op("add", "/labels/"+name, "x")}); a.status != 200 {
+				t.Errorf("HTTP %d: %s", a.status, a.body)
+			}
+		})
+	}
+	patches.Wait()
+	if d := cmp.Diff(want, b.one.want(200, "GET", path, nil).json()["labels"]); d != "" {
+		t.Errorf("labels (-want +got):\n%s", d)
+	}
 }
 
 // TestTemplateVisibility: who sees, uses and changes whose templates.

@@ -24,7 +24,7 @@ import (
 func region(t testing.TB, services []sim.Endpoint, api string, recorder *traffic.Recorder) string {
 	t.Helper()
 	identity := identityClient(t)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // some thirty requests, of a Keystone that may have little of the machine
 	defer cancel()
 	name := "r" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12]
 	if _, err := regions.Create(ctx, identity, regions.CreateOpts{ID: name}).Extract(); err != nil {

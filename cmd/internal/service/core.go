@@ -85,9 +85,6 @@ func (c closer) Close() error {
 	return nil
 }
 
-// Store is the database, for programs that show more than the API tells.
-func (s *Service) Store() *db.Store { return s.store }
-
 // Close lets go of everything, last opened first.
 func (s *Service) Close() error {
 	var errs []error

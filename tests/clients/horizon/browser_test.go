@@ -22,7 +22,7 @@ import (
 
 const (
 	chromium     = "/usr/bin/chromium"
-	patience     = 30 * time.Second // of the person in front of it
+	patience     = time.Minute // of the person in front of it
 	pollInterval = 150 * time.Millisecond
 )
 
@@ -83,6 +83,13 @@ func (p *person) note(problem string) {
 // content: every step leaves a picture, and nothing may be wrong.
 func (p *person) content(name string) {
 	p.t.Helper()
+	p.sees("still()")
+	p.picture(name)
+}
+
+// picture is taken of the page as it is; whatever went wrong since the last one fails the test.
+func (p *person) picture(name string) {
+	p.t.Helper()
 	p.shots++
 	path := filepath.Join(p.artifacts, fmt.Sprintf("%02d-%s.png", p.shots, name))
 	raw, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
@@ -135,11 +142,11 @@ func (p *person) does(function string, args ...string) {
 func (p *person) sees(expression string) {
 	p.t.Helper()
 	testenv.Eventually(p.giveUp(), patience, expression, every(pollInterval, func() bool {
-		return evaluate[bool](p, expression)
+		return evaluate[bool](p, "Boolean("+expression+")")
 	}))
 }
 
-func (p *person) giveUp() testing.TB { return fatal{p.t, func() { p.content("stuck") }} }
+func (p *person) giveUp() testing.TB { return fatal{p.t, func() { p.picture("stuck") }} }
 
 // fatal takes a picture before the test ends.
 type fatal struct {

@@ -10,7 +10,9 @@ const reachable = e => {
   return top !== null && (e.contains(top) || top.contains(e));
 };
 
-const find = (css, text) => [...document.querySelectorAll(css)].find(e => shown(e) && (text === '' || words(e) === text));
+// says: the element has this text, or text of this form; '' is any.
+const says = (e, text) => text === '' || (text instanceof RegExp ? text.test(words(e)) : words(e) === text);
+const find = (css, text) => [...document.querySelectorAll(css)].find(e => shown(e) && says(e, text));
 
 const click = (css, text) => {
   const e = find(css, text);
@@ -24,7 +26,7 @@ const row = name => [...document.querySelectorAll('table tr')].find(r => shown(r
 const cells = name => { const r = row(name); return r ? [...r.querySelectorAll('td')].map(words) : null; };
 
 const clickInRow = (name, css, text) => {
-  const e = [...(row(name)?.querySelectorAll(css) ?? [])].find(e => shown(e) && (text === '' || words(e) === text));
+  const e = [...(row(name)?.querySelectorAll(css) ?? [])].find(e => shown(e) && says(e, text));
   if (!e || !reachable(e)) return false;
   e.click();
   return true;
@@ -56,3 +58,6 @@ const choose = (label, text) => {
 };
 
 const errors = () => [...document.querySelectorAll('.alert-danger, .alert-error, .messages .error')].filter(shown).map(words);
+
+// still: nothing on the page is on its way to another place or colour; what turns for ever does not count.
+const still = () => document.getAnimations().every(a => a.effect.getComputedTiming().endTime === Infinity);

@@ -13,7 +13,6 @@ LANGUAGE_CODE = "en"
 OPENSTACK_HOST = "127.0.0.1"
 OPENSTACK_KEYSTONE_URL = os.environ["HORIZON_KEYSTONE_URL"]
 OPENSTACK_KEYSTONE_MULTIDOMAIN_SUPPORT = False
-DEFAULT_SERVICE_REGIONS = {OPENSTACK_KEYSTONE_URL: os.environ["HORIZON_REGION"]}
 
 # One process serves the test, so its own memory can hold the sessions.
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
