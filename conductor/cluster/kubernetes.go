@@ -30,9 +30,9 @@ type KubeClients struct {
 }
 
 type kubeEntry struct {
-	client   *kube.Client
-	endpoint string
-	expires  time.Time
+	client  *kube.Client
+	access  string
+	expires time.Time
 }
 
 const (
@@ -60,11 +60,11 @@ func (k *KubeClients) forget(id string) {
 	}
 }
 
-// get gives the client of a cluster, which is made when there is none for its endpoint.
-func (k *KubeClients) get(id, endpoint string, now time.Time, make func() (*kube.Client, error)) (*kube.Client, error) {
+// get gives the client of a cluster, which is made when there is none for this address and what it is trusted by.
+func (k *KubeClients) get(id, access string, now time.Time, make func() (*kube.Client, error)) (*kube.Client, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if e := k.clients[id]; e != nil && e.endpoint == endpoint && now.Before(e.expires) {
+	if e := k.clients[id]; e != nil && e.access == access && now.Before(e.expires) {
 		return e.client, nil
 	}
 	c, err := make()
@@ -84,7 +84,7 @@ func (k *KubeClients) get(id, endpoint string, now time.Time, make func() (*kube
 		e.client.Close()
 		delete(k.clients, old)
 	}
-	k.clients[id] = &kubeEntry{client: c, endpoint: endpoint, expires: now.Add(kubeClientLife)}
+	k.clients[id] = &kubeEntry{client: c, access: access, expires: now.Add(kubeClientLife)}
 	return c, nil
 }
 
@@ -99,12 +99,17 @@ func (w *work) kube(ctx context.Context) (*kube.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.e.Kube.get(w.s.Cluster.UUID, endpoint, w.e.Now(), func() (*kube.Client, error) {
+	trusted, err := w.trusted(ctx, ops.SecretCA)
+	if err != nil {
+		return nil, err
+	}
+	// A client that knows other authorities is another client.
+	return w.e.Kube.get(w.s.Cluster.UUID, endpoint+" "+fingerprint(trusted), w.e.Now(), func() (*kube.Client, error) {
 		cert, key, err := clientCertificate(ca, w.e.Now())
 		if err != nil {
 			return nil, err
 		}
-		return kube.New(kube.Access{Endpoint: endpoint, CA: ca.Certificate, ClientCert: cert, ClientKey: key})
+		return kube.New(kube.Access{Endpoint: endpoint, CA: trusted, ClientCert: cert, ClientKey: key})
 	})
 }
 

@@ -42,6 +42,9 @@ const (
 	CertificateAPIServer = "apiserver" // which clients of the API see
 )
 
+// ComponentAPIServer is one of Components.
+const ComponentAPIServer = "kube-apiserver"
+
 // RestartedLabel has the Mark of the last restart on the pods of a control plane's components.
 const RestartedLabel = "jeroboam.cloud/restarted"
 
@@ -59,7 +62,7 @@ func CertificatesButAPIServer() []string {
 
 // Components of a control plane.
 func Components() []string {
-	return []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+	return []string{"etcd", ComponentAPIServer, "kube-controller-manager", "kube-scheduler"}
 }
 
 // Renewal is what InstallAuthorities does beside installing.
