@@ -102,7 +102,7 @@ func (b *bed) watchdog(c *kube.Client) *watchdog {
 		for ctx.Err() == nil {
 			_, err := c.Version(ctx)
 			for range 3 { // a server that ends cuts its connections; there are others
-				if errors.Is(err, kube.ErrUnreachable) {
+				if err != nil {
 					c.Close()
 					_, err = c.Version(ctx)
 				}

@@ -148,7 +148,8 @@ func (r *rotation) watchdog(client *driver.Client) (stop func() error) {
 		for ctx.Err() == nil {
 			_, err := client.Nodes(ctx)
 			for range 3 { // a server that ends cuts connections, and the load balancer has others
-				if errors.Is(err, driver.ErrUnreachable) {
+				if err != nil {
+					client.Close()
 					_, err = client.Nodes(ctx)
 				}
 			}
