@@ -38,6 +38,26 @@ func (s *Server) ca(c echo.Context, v *db.ClusterView, kind string) (pki.Bundle,
 	return b, err
 }
 
+// trusted are the certificates of an authority and of those that are trusted beside it while it is being replaced.
+func (s *Server) trusted(c echo.Context, v *db.ClusterView, kind string) (string, error) {
+	own, err := s.ca(c, v, kind)
+	if err != nil {
+		return "", err
+	}
+	all := trimPEM(own.Certificate)
+	for _, name := range ops.Trusted(v.SecretRefs, caOf(kind))[1:] {
+		b, err := s.Secrets.Get(c.Request().Context(), certmanager.Owner{ClusterUUID: v.UUID, ProjectID: v.ProjectID}, v.SecretRefs[name])
+		if errors.Is(err, certmanager.ErrNotFound) {
+			continue // it was dropped since
+		}
+		if err != nil {
+			return "", err
+		}
+		all += "\n" + trimPEM(b.Certificate)
+	}
+	return all, nil
+}
+
 func (s *Server) getCertificate(c echo.Context) error {
 	if err := onlyQuery(c, "ca_cert_type"); err != nil {
 		return err
@@ -49,11 +69,11 @@ func (s *Server) getCertificate(c echo.Context) error {
 	if err := s.allow(c, "certificate:get", v.ProjectID, v.UserID); err != nil {
 		return err
 	}
-	b, err := s.ca(c, v, c.QueryParam("ca_cert_type"))
+	all, err := s.trusted(c, v, c.QueryParam("ca_cert_type"))
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, wire.Certificate{ClusterUUID: v.UUID, Links: wire.Links(s.base(c), "certificates/"+v.UUID), PEM: trimPEM(b.Certificate)})
+	return c.JSON(http.StatusOK, wire.Certificate{ClusterUUID: v.UUID, Links: wire.Links(s.base(c), "certificates/"+v.UUID), PEM: all})
 }
 
 func (s *Server) signCertificate(c echo.Context) error {

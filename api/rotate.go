@@ -4,10 +4,11 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
 )
 
-// rotateCertificate checks a request for new certificate authorities in full. There is no operation for it yet, and that
-// is said: upstream answers the same for drivers that lack it.
+// rotateCertificate queues the replacement of a cluster's certificate authorities. It waits for nothing that is under way:
+// as with Magnum it is refused then. One that failed can be asked for again, and goes on where it stopped.
 func (s *Server) rotateCertificate(c echo.Context) error {
 	if err := onlyQuery(c); err != nil {
 		return err
@@ -19,15 +20,21 @@ func (s *Server) rotateCertificate(c echo.Context) error {
 	if err := s.allow(c, "certificate:rotate_ca", v.ProjectID, v.UserID); err != nil {
 		return err
 	}
-	switch v.Status {
-	case ops.CreateComplete, ops.UpdateComplete:
-	default:
-		return badRequest("Updating a cluster when status is %q is not supported.", v.Status)
+	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
+		switch sn.Cluster.Status {
+		case ops.CreateComplete, ops.UpdateComplete, ops.UpdateFailed:
+		default:
+			return nil, badRequest("Updating a cluster when status is %q is not supported.", sn.Cluster.Status)
+		}
+		return s.requestWhole(c, sn, ops.ClusterRotateCA)
+	})
+	if err != nil {
+		return err
 	}
-	return badRequest("Rotating the certificate authorities of a cluster is not supported yet.")
+	return accepted(c, v.UUID)
 }
 
-// rotateCredential does so for the cluster's credential in the cloud.
+// rotateCredential does so for what the cluster logs in to the cloud with.
 func (s *Server) rotateCredential(c echo.Context) error {
 	if err := onlyQuery(c); err != nil {
 		return err
@@ -36,8 +43,29 @@ func (s *Server) rotateCredential(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := ops.Allowed(ops.NodeGroupResize, v.Status); err != nil {
-		return badRequest("Rotating the credential of a cluster when status is %q is not supported.", v.Status)
+	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
+		if err := ops.Allowed(ops.ClusterRotateCredential, sn.Cluster.Status); err != nil {
+			return nil, err
+		}
+		if s.OwnCredentials {
+			return nil, badRequest("Rotating the credential of a cluster is not supported here: the service acts with its own for all clusters.")
+		}
+		return s.requestWhole(c, sn, ops.ClusterRotateCredential)
+	})
+	if err != nil {
+		return err
 	}
-	return badRequest("Rotating the credential of a cluster is not supported yet.")
+	return accepted(c, v.UUID)
+}
+
+// requestWhole queues an operation that is about the cluster and none of its node groups.
+func (s *Server) requestWhole(c echo.Context, sn *db.Snapshot, kind ops.Kind) ([]*db.Operation, error) {
+	op, err := ops.New(s.NewUUID(), kind, sn.Cluster, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.sign(c, op)
+	sn.Operations = append(sn.Operations, op)
+	sn.Cluster.Status, sn.Cluster.StatusReason = kind.Progress(), nil
+	return []*db.Operation{op}, nil
 }

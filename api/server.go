@@ -80,6 +80,8 @@ type Deps struct {
 	Metrics  prometheus.Gatherer // nil: none are served
 	Now      func() time.Time
 	NewUUID  func() string
+	// OwnCredentials: there are no service users whose credential could be rotated.
+	OwnCredentials bool
 }
 
 var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)

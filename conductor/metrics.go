@@ -15,6 +15,7 @@ type Metrics struct {
 	slices     *prometheus.HistogramVec
 	ended      *prometheus.CounterVec
 	duplicates *prometheus.CounterVec
+	ends       prometheus.Histogram
 }
 
 // NewMetrics registers the metrics.
@@ -27,7 +28,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		ended:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "jeroboam_operations_total", Help: "Operations that ended, by kind, status and class of fault."}, []string{"kind", "status", "fault"}),
 		duplicates: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "jeroboam_duplicates_total", Help: "Cloud objects that were found twice after a lost answer, by kind. The younger one was deleted."}, []string{"kind"}),
 	}
-	r.MustRegister(m.hop, m.slices, m.ended, m.duplicates)
+	const day = 24 * 60 * 60
+	m.ends = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "jeroboam_certificate_left_seconds",
+		Help:    "Time that the serving certificate of a cluster's API is still good for, seen once per look at a cluster: more than none below a bucket's bound means that such clusters are there.",
+		Buckets: []float64{0, day, 3 * day, 7 * day, 14 * day, 30 * day, 90 * day, 365 * day}})
+	r.MustRegister(m.hop, m.slices, m.ended, m.duplicates, m.ends)
 	return m
 }
 
@@ -44,6 +49,14 @@ func (m *Metrics) slice(op *db.Operation, d time.Duration, v cluster.Verdict) {
 	m.slices.WithLabelValues(op.Kind).Observe(d.Seconds())
 	if v.Ended {
 		m.ended.WithLabelValues(op.Kind, op.Status, op.FaultClass).Inc()
+	}
+}
+
+// CertificateLeft notes for how long the certificate of a cluster's API is still good. Clusters are not told apart: their
+// number has no bound, and the events and the health of each say which it is.
+func (m *Metrics) CertificateLeft(left time.Duration) {
+	if m != nil {
+		m.ends.Observe(left.Seconds())
 	}
 }
 

@@ -16,6 +16,7 @@ package drivers
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -40,6 +41,15 @@ type Cluster struct {
 	AllowedCIDRs      []string // who may reach the API; empty: everybody
 	PodCIDR           string
 	ServerGroupPolicy string // "": none
+}
+
+// UserName is that of the cluster's service user; a new credential is that of another one, of the next generation. User
+// names are unique in a domain, so a second request for one is refused, and Keystone answers the look-up exactly.
+func (c Cluster) UserName(generation int) string {
+	if generation == 0 {
+		return "jeroboam-" + c.UUID
+	}
+	return fmt.Sprintf("jeroboam-%s-%d", c.UUID, generation)
 }
 
 // Tag is on every cloud object of the cluster whose service has tags.
@@ -68,9 +78,12 @@ type Site struct {
 
 // Infrastructure is everything of a cluster in the cloud that is not a host. The comment of the package is its contract.
 type Infrastructure interface {
-	// EnsureUser makes the cluster's service user with this password, and its roles on the owner's project. The id is
+	// EnsureUser makes the cluster's service user of this name and password, and its roles on the owner's project. The id is
 	// recorded as KindUser. Where the cloud gives no right to make users, it answers Done and records the acting user.
-	EnsureUser(ctx context.Context, s *Site, password string) Result
+	EnsureUser(ctx context.Context, s *Site, name, password string) Result
+	// CheckUser is Done when the site's credential was seen to work: it logs in to the cluster's own project, and is let in
+	// there. It changes nothing.
+	CheckUser(ctx context.Context, s *Site) Result
 	// EnsureNetwork makes network, subnet and router, or finds the caller's own. Records KindSubnet's or checks the caller's.
 	EnsureNetwork(ctx context.Context, s *Site) Result
 	// EnsureSecurityGroups makes the groups of control plane and workers.

@@ -69,6 +69,7 @@ func (e *Executor) Advance(ctx context.Context, op *db.Operation) (Verdict, erro
 		return Verdict{}, err
 	}
 	if op.CancelRequested {
+		w.forgetFiles(ctx)
 		return e.end(ctx, w, (*work).cancelled)
 	}
 	graph, err := w.graph()
@@ -145,6 +146,7 @@ func (e *Executor) fail(ctx context.Context, w *work, task string, cause error) 
 	if task != "" {
 		reason = task + ": " + reason
 	}
+	w.forgetFiles(ctx)
 	log.From(ctx).Warn("operation failed", zap.String("step", task), zap.String("fault_class", string(class)), zap.Error(cause))
 	return e.end(ctx, w, func(w *work) {
 		w.op.Status, w.op.FaultClass, w.op.Fault = db.OpFailed, string(class), reason

@@ -22,8 +22,12 @@ func (w *work) etcd(ctx context.Context) (*kube.Client, kube.EtcdAccess, error) 
 		if err != nil {
 			return kube.EtcdAccess{}, err
 		}
+		trusted, err := w.trusted(ctx, ops.SecretEtcdCA)
+		if err != nil {
+			return kube.EtcdAccess{}, err
+		}
 		cert, key, err := clientCertificate(ca, w.e.Now())
-		return kube.EtcdAccess{CA: ca.Certificate, ClientCert: cert, ClientKey: key}, err
+		return kube.EtcdAccess{CA: trusted, ClientCert: cert, ClientKey: key}, err
 	})
 	return c, access, err
 }

@@ -133,7 +133,14 @@ func (w *work) controlPlanePKI(ctx context.Context) (*userdata.PKI, error) {
 		if err != nil {
 			return nil, err
 		}
-		*into = userdata.KeyPair{Certificate: b.Certificate, PrivateKey: b.PrivateKey}
+		trusted, err := w.trusted(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		*into = userdata.KeyPair{Certificate: trusted, PrivateKey: b.PrivateKey}
+		if name == ops.SecretCA {
+			p.SigningCA = b.Certificate
+		}
 	}
 	sa, err := w.secret(ctx, ops.SecretServiceAccount)
 	p.ServiceAccountPublic, p.ServiceAccountPrivate = sa.Certificate, sa.PrivateKey

@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/db"
@@ -61,23 +59,4 @@ func (b *builder) kubeadmAddons(g *db.NodeGroup, needs []string) []string {
 		}
 		return drivers.Done()
 	}, needs...)}
-}
-
-// onHost runs a script on a node's host. One that failed stays failed.
-func (w *work) onHost(ctx context.Context, command kube.HostCommand) drivers.Result {
-	c, err := w.kube(ctx)
-	if err != nil {
-		return drivers.FromError(err)
-	}
-	done, waiting, err := c.RunOnHost(ctx, command)
-	var failed *kube.HostCommandError
-	switch {
-	case errors.As(err, &failed):
-		return drivers.Failed(drivers.ClassCloud, "%w", failed)
-	case err != nil:
-		return drivers.Transient(fmt.Errorf("running %s on %s: %w", command.Name, command.Node, err))
-	case !done:
-		return drivers.Continue(drivers.PollInterval, "%s on %s: %s", command.Name, command.Node, waiting)
-	}
-	return drivers.Done()
 }

@@ -30,9 +30,9 @@ type KubeClients struct {
 }
 
 type kubeEntry struct {
-	client   *kube.Client
-	endpoint string
-	expires  time.Time
+	client  *kube.Client
+	access  string
+	expires time.Time
 }
 
 const (
@@ -60,25 +60,25 @@ func (k *KubeClients) forget(id string) {
 	}
 }
 
-// find gives the client of a cluster; nil when there is none for its endpoint.
-func (k *KubeClients) find(id, endpoint string, now time.Time) *kube.Client {
+// find gives the client of a cluster; nil when there is none for its address and what it is trusted by.
+func (k *KubeClients) find(id, access string, now time.Time) *kube.Client {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.kept(id, endpoint, now)
+	return k.kept(id, access, now)
 }
 
-func (k *KubeClients) kept(id, endpoint string, now time.Time) *kube.Client {
-	if e := k.clients[id]; e != nil && e.endpoint == endpoint && now.Before(e.expires) {
+func (k *KubeClients) kept(id, access string, now time.Time) *kube.Client {
+	if e := k.clients[id]; e != nil && e.access == access && now.Before(e.expires) {
 		return e.client
 	}
 	return nil
 }
 
 // get does the same, and makes one when there is none.
-func (k *KubeClients) get(id, endpoint string, now time.Time, make func() (*kube.Client, error)) (*kube.Client, error) {
+func (k *KubeClients) get(id, access string, now time.Time, make func() (*kube.Client, error)) (*kube.Client, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if c := k.kept(id, endpoint, now); c != nil {
+	if c := k.kept(id, access, now); c != nil {
 		return c, nil
 	}
 	c, err := make()
@@ -98,7 +98,7 @@ func (k *KubeClients) get(id, endpoint string, now time.Time, make func() (*kube
 		e.client.Close()
 		delete(k.clients, old)
 	}
-	k.clients[id] = &kubeEntry{client: c, endpoint: endpoint, expires: now.Add(kubeClientLife)}
+	k.clients[id] = &kubeEntry{client: c, access: access, expires: now.Add(kubeClientLife)}
 	return c, nil
 }
 
@@ -109,19 +109,27 @@ func (w *work) kube(ctx context.Context) (*kube.Client, error) {
 		return nil, errors.New("the address of the Kubernetes API is not known")
 	}
 	endpoint := "https://" + net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort))
-	if c := w.e.Kube.find(w.s.Cluster.UUID, endpoint, w.e.Now()); c != nil {
+	access := endpoint // a client that knows other authorities is another client
+	for _, name := range ops.Trusted(w.s.Cluster.SecretRefs, ops.SecretCA) {
+		access += " " + w.s.Cluster.SecretRefs[name]
+	}
+	if c := w.e.Kube.find(w.s.Cluster.UUID, access, w.e.Now()); c != nil {
 		return c, nil
 	}
 	ca, err := w.secret(ctx, ops.SecretCA)
 	if err != nil {
 		return nil, err
 	}
-	return w.e.Kube.get(w.s.Cluster.UUID, endpoint, w.e.Now(), func() (*kube.Client, error) {
+	trusted, err := w.trusted(ctx, ops.SecretCA)
+	if err != nil {
+		return nil, err
+	}
+	return w.e.Kube.get(w.s.Cluster.UUID, access, w.e.Now(), func() (*kube.Client, error) {
 		cert, key, err := clientCertificate(ca, w.e.Now())
 		if err != nil {
 			return nil, err
 		}
-		return kube.New(kube.Access{Endpoint: endpoint, CA: ca.Certificate, ClientCert: cert, ClientKey: key})
+		return kube.New(kube.Access{Endpoint: endpoint, CA: trusted, ClientCert: cert, ClientKey: key})
 	})
 }
 

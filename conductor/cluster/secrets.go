@@ -66,8 +66,9 @@ func (w *work) makeSecret(name string) (pki.Bundle, error) {
 
 // secret reads one of the cluster's, once per slice.
 func (w *work) secret(ctx context.Context, name string) (pki.Bundle, error) {
-	return drivers.Once(w.site.Memo, "secret "+name, func() (pki.Bundle, error) {
-		b, err := w.e.Secrets.Get(ctx, w.owner(), w.s.Cluster.SecretRefs[name])
+	ref := w.s.Cluster.SecretRefs[name]
+	return drivers.Once(w.site.Memo, "secret "+ref, func() (pki.Bundle, error) {
+		b, err := w.e.Secrets.Get(ctx, w.owner(), ref)
 		if err != nil {
 			return b, fmt.Errorf("reading %s of the cluster: %w", name, err)
 		}
@@ -77,8 +78,10 @@ func (w *work) secret(ctx context.Context, name string) (pki.Bundle, error) {
 
 // removeSecrets deletes all of them, also those whose reference was never recorded.
 func (w *work) removeSecrets(ctx context.Context) drivers.Result {
-	for _, name := range ops.SecretNames() {
-		if err := w.e.Secrets.Delete(ctx, w.owner(), name, w.s.Cluster.SecretRefs[name]); err != nil {
+	refs := w.s.Cluster.SecretRefs
+	later := append(laterNames(ops.GenerationOf(refs, ops.Generation), ops.Authorities()...), laterNames(ops.GenerationOf(refs, ops.CredentialGeneration), ops.SecretCredential)...)
+	for _, name := range append(ops.SecretNames(), later...) {
+		if err := w.e.Secrets.Delete(ctx, w.owner(), name, refs[name]); err != nil {
 			return drivers.Transient(err)
 		}
 	}
@@ -91,11 +94,12 @@ func (w *work) ensureUser(ctx context.Context) drivers.Result {
 	if err != nil {
 		return drivers.Transient(err)
 	}
-	r := w.e.Infra.EnsureUser(ctx, w.site, string(b.Passphrase))
+	name := w.site.Cluster.UserName(ops.GenerationOf(w.s.Cluster.SecretRefs, ops.CredentialGeneration))
+	r := w.e.Infra.EnsureUser(ctx, w.site, name, string(b.Passphrase))
 	if !r.IsDone() || w.e.OwnCredentials {
 		return r
 	}
-	user, ok := w.l.findKind(drivers.KindUser)
+	user, ok := w.l.Find(drivers.KindUser, name)
 	if !ok {
 		return drivers.Failed(drivers.ClassInternal, "the service user was not recorded")
 	}

@@ -80,7 +80,7 @@ func (w *work) cluster() drivers.Cluster {
 
 // credential of the cluster's service user, once it is there.
 func (w *work) credential(ctx context.Context) (drivers.Credential, error) {
-	user, ok := w.l.findKind(drivers.KindUser)
+	user, ok := w.l.Find(drivers.KindUser, w.cluster().UserName(ops.GenerationOf(w.s.Cluster.SecretRefs, ops.CredentialGeneration)))
 	ref := w.s.Cluster.SecretRefs[ops.SecretCredential]
 	if w.e.OwnCredentials || !ok || user.ID == "" || ref == "" {
 		return drivers.Credential{}, nil
@@ -109,6 +109,12 @@ func (w *work) graph() (*flow.Graph, error) {
 		b.deleteGroup()
 	case ops.NodeGroupUpdate:
 		b.updateGroup()
+	case ops.ClusterRotateCA:
+		b.rotateCA()
+	case ops.ClusterRotateCredential:
+		b.rotateCredential()
+	case ops.ClusterRenewCertificates:
+		b.renewCertificates()
 	case ops.ClusterUpgrade, ops.NodeGroupUpgrade:
 		b.upgrade()
 	default:

@@ -9,7 +9,7 @@ import (
 )
 
 // EnsureUser makes the service user with the service's own rights: everything after it is done by that user.
-func (i *Infrastructure) EnsureUser(ctx context.Context, s *drivers.Site, password string) drivers.Result {
+func (i *Infrastructure) EnsureUser(ctx context.Context, s *drivers.Site, name, password string) drivers.Result {
 	if i.cfg.OwnCredentials {
 		return drivers.Done()
 	}
@@ -21,17 +21,14 @@ func (i *Infrastructure) EnsureUser(ctx context.Context, s *drivers.Site, passwo
 	if err != nil {
 		return Verdict(err)
 	}
-	user, err := i.user(ctx, s, id, password)
+	user, err := i.user(ctx, s, id, name, password)
 	if err != nil {
 		return Verdict(err)
 	}
 	return i.assign(ctx, s, id, user)
 }
 
-func (i *Infrastructure) user(ctx context.Context, s *drivers.Site, id *cloud.Identity, password string) (string, error) {
-	// The name is the cluster's UUID: user names are unique in a domain, so a second request is refused, and Keystone
-	// answers the look-up exactly.
-	userName := "jeroboam-" + s.Cluster.UUID
+func (i *Infrastructure) user(ctx context.Context, s *drivers.Site, id *cloud.Identity, userName, password string) (string, error) {
 	var domain string
 	r, err := i.ensure(ctx, s, drivers.Object{Kind: drivers.KindUser, Name: userName,
 		Find: func(ctx context.Context) ([]drivers.Found, error) {
@@ -57,6 +54,25 @@ func (i *Infrastructure) user(ctx context.Context, s *drivers.Site, id *cloud.Id
 		Delete: id.DeleteUser,
 	})
 	return r.ID, err
+}
+
+// CheckUser lists the project's networks by the name that this cluster's would have: the cheapest question that needs a role.
+func (i *Infrastructure) CheckUser(ctx context.Context, s *drivers.Site) drivers.Result {
+	c, err := i.clients(ctx, s)
+	if err != nil {
+		return drivers.Transient(err) // a user that was made a moment ago may not be known everywhere yet
+	}
+	if c.ProjectID != s.Cluster.ProjectID {
+		return drivers.Failed(drivers.ClassInternal, "identity: the credential is for project %s, the cluster is in %s", c.ProjectID, s.Cluster.ProjectID)
+	}
+	n, err := c.Network()
+	if err != nil {
+		return Verdict(err)
+	}
+	if _, err := n.Networks(ctx, s.Cluster.Prefix); err != nil {
+		return drivers.Transient(err)
+	}
+	return drivers.Done()
 }
 
 func (i *Infrastructure) assign(ctx context.Context, s *drivers.Site, id *cloud.Identity, user string) drivers.Result {

@@ -133,11 +133,20 @@ func commandState(pod *corev1.Pod) string {
 // ForgetHostCommands takes away what host commands have left: those of one run, or of all with "". A script that still runs
 // is ended.
 func (c *Client) ForgetHostCommands(ctx context.Context, run string) error {
+	return c.forget(ctx, run, podResource(), secretResource())
+}
+
+// ForgetHostFiles takes away the Secrets of one run alone: scripts that run go on with what they have.
+func (c *Client) ForgetHostFiles(ctx context.Context, run string) error {
+	return c.forget(ctx, run, secretResource())
+}
+
+func (c *Client) forget(ctx context.Context, run string, resources ...schema.GroupVersionResource) error {
 	selector := commandLabel
 	if run != "" {
 		selector += "=" + run
 	}
-	for _, resource := range []schema.GroupVersionResource{podResource(), secretResource()} {
+	for _, resource := range resources {
 		list, err := c.selected(ctx, resource, selector)
 		if err != nil {
 			return err

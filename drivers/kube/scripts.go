@@ -36,19 +36,22 @@ type Authorities struct {
 	SigningCA []byte
 }
 
-// Certificates are names of kubeadm's for what it renews.
+// What kubeadm renews, by its names.
 const (
-	CertificatesAll       = "all"
-	CertificateAPIServer  = "apiserver"
-	ComponentAPIServer    = "kube-apiserver"
-	ComponentEtcd         = "etcd"
-	ComponentManager      = "kube-controller-manager"
-	ComponentScheduler    = "kube-scheduler"
-	RestartedLabel        = "jeroboam.cloud/restarted"
-	authoritiesDeadline   = 5 * time.Minute
-	kubeletDeadline       = 5 * time.Minute
-	upgradeDeadline       = 20 * time.Minute
-	bootstrapKubeletsFile = "bootstrap-kubelet.conf"
+	CertificatesAll      = "all"
+	CertificateAPIServer = "apiserver" // which clients of the API see
+)
+
+// ComponentAPIServer is one of Components.
+const ComponentAPIServer = "kube-apiserver"
+
+// RestartedLabel has the Mark of the last restart on the pods of a control plane's components.
+const RestartedLabel = "jeroboam.cloud/restarted"
+
+const (
+	authoritiesDeadline = 5 * time.Minute
+	kubeletDeadline     = 5 * time.Minute
+	upgradeDeadline     = 20 * time.Minute
 )
 
 // CertificatesButAPIServer are all that kubeadm renews but the one that clients of the API see.
@@ -59,7 +62,7 @@ func CertificatesButAPIServer() []string {
 
 // Components of a control plane.
 func Components() []string {
-	return []string{ComponentEtcd, ComponentAPIServer, ComponentManager, ComponentScheduler}
+	return []string{"etcd", ComponentAPIServer, "kube-controller-manager", "kube-scheduler"}
 }
 
 // Renewal is what InstallAuthorities does beside installing.
@@ -100,7 +103,7 @@ func NewKubeletCertificate(run, name, node, endpoint string, ca []byte, token st
 	if err != nil {
 		return HostCommand{}, fmt.Errorf("write the bootstrap configuration of %s: %w", node, err)
 	}
-	return hostCommand(run, name, node, "kubelet-certificate.sh", nil, map[string][]byte{bootstrapKubeletsFile: config}, kubeletDeadline)
+	return hostCommand(run, name, node, "kubelet-certificate.sh", nil, map[string][]byte{"bootstrap-kubelet.conf": config}, kubeletDeadline)
 }
 
 // Binaries say where hosts get kubeadm, kubelet and kubectl from when they are upgraded where they are.

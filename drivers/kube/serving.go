@@ -12,7 +12,7 @@ import (
 // names and addresses in them: each control plane's has its own.
 type serving struct {
 	mu   sync.Mutex
-	ends map[string]time.Time
+	seen map[string]*x509.Certificate
 }
 
 // maxServing bounds what is remembered: control planes come and go while a client lives.
@@ -23,10 +23,10 @@ func (s *serving) note(state tls.ConnectionState) error {
 	leaf := state.PeerCertificates[0]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ends == nil || len(s.ends) >= maxServing {
-		s.ends = map[string]time.Time{}
+	if s.seen == nil || len(s.seen) >= maxServing {
+		s.seen = map[string]*x509.Certificate{}
 	}
-	s.ends[identityOf(leaf)] = leaf.NotAfter
+	s.seen[identityOf(leaf)] = leaf
 	return nil
 }
 
@@ -41,15 +41,16 @@ func identityOf(leaf *x509.Certificate) string {
 	return id
 }
 
-// ServingCertificateEnds is when the first of the certificates ends that API servers have shown in TLS handshakes with this
-// client; ok is false before the first one. It asks for nothing: any request makes a handshake when no connection is open.
-func (c *Client) ServingCertificateEnds() (end time.Time, ok bool) {
+// ServingCertificate is the time that the first of the certificates to end is good for, of those that API servers have shown
+// in TLS handshakes with this client; ok is false before the first one. It asks for nothing: any request makes a handshake
+// when no connection is open.
+func (c *Client) ServingCertificate() (begin, end time.Time, ok bool) {
 	c.serving.mu.Lock()
 	defer c.serving.mu.Unlock()
-	for _, t := range c.serving.ends {
-		if !ok || t.Before(end) {
-			end, ok = t, true
+	for _, leaf := range c.serving.seen {
+		if !ok || leaf.NotAfter.Before(end) {
+			begin, end, ok = leaf.NotBefore, leaf.NotAfter, true
 		}
 	}
-	return end, ok
+	return begin, end, ok
 }

@@ -34,7 +34,7 @@ func keyPair(name string) userdata.KeyPair {
 
 func testPKI() *userdata.PKI {
 	return &userdata.PKI{
-		CA: keyPair("ca"), FrontProxyCA: keyPair("frontproxy"), EtcdCA: keyPair("etcd"),
+		CA: keyPair("ca"), FrontProxyCA: keyPair("frontproxy"), EtcdCA: keyPair("etcd"), SigningCA: pem("CERTIFICATE", "ca", 16),
 		ServiceAccountPublic: pem("PUBLIC KEY", "sa", 7), ServiceAccountPrivate: pem("PRIVATE KEY", "sa", 26),
 	}
 }

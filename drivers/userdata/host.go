@@ -81,9 +81,12 @@ func (h Host) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "userdata.Host("+h.Name+" "+string(h.Role)+")")
 }
 
-// PKI is what control planes of one cluster share, all PEM.
+// PKI is what control planes of one cluster share, all PEM. While authorities are being replaced, the certificate of each is
+// followed by those that are trusted beside it.
 type PKI struct {
-	CA, FrontProxyCA, EtcdCA                    KeyPair
+	CA, FrontProxyCA, EtcdCA KeyPair
+	// SigningCA is CA's certificate by itself: the controller manager signs with it, and accepts no file with another.
+	SigningCA                                   []byte
 	ServiceAccountPublic, ServiceAccountPrivate []byte
 }
 

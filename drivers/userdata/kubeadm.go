@@ -209,7 +209,7 @@ func clusterDocument(h Host) clusterConfiguration {
 		Networking:           networking{PodSubnet: h.PodSubnet, ServiceSubnet: h.ServiceSubnet, DNSDomain: h.dnsDomain()},
 		// Anonymous requests stay allowed: joining hosts and load balancers ask for cluster-info and health without a name.
 		APIServer:         component{CertSANs: slices.Compact(sans), ExtraArgs: args("profiling", "false", "tls-min-version", minTLS)},
-		ControllerManager: component{ExtraArgs: args("bind-address", "127.0.0.1", "profiling", "false", "tls-min-version", minTLS)},
+		ControllerManager: component{ExtraArgs: args("bind-address", "127.0.0.1", "cluster-signing-cert-file", pkiDir+"/"+signingCA, "profiling", "false", "tls-min-version", minTLS)},
 		Scheduler:         component{ExtraArgs: args("bind-address", "127.0.0.1", "profiling", "false", "tls-min-version", minTLS)},
 		Etcd:              etcd{Local: localEtcd{DataDir: "/var/lib/etcd"}},
 	}

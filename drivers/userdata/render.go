@@ -20,6 +20,7 @@ var assets embed.FS
 const (
 	configPath = "/etc/kubernetes/kubeadm.yaml"
 	pkiDir     = "/etc/kubernetes/pki"
+	signingCA  = "signing-ca.crt"
 	scriptPath = "/usr/local/sbin/jeroboam-bootstrap"
 	proxyPath  = "/etc/jeroboam/proxy.env"
 
@@ -115,6 +116,7 @@ func pkiFiles(p *PKI) []File {
 		add(pair.name+".crt", "0644", pair.Certificate)
 		add(pair.name+".key", "0600", pair.PrivateKey)
 	}
+	add(signingCA, "0644", p.SigningCA)
 	add("sa.pub", "0644", p.ServiceAccountPublic)
 	add("sa.key", "0600", p.ServiceAccountPrivate)
 	return files

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jeroboam-cloud/jeroboam/db"
@@ -198,8 +199,8 @@ func (b *bed) skewed(cluster, version, says, template string) {
 	set(func(db.RawJSON) db.RawJSON { return own })
 }
 
-// TestRotationsAreRefusedInWords: what is not there yet says so, after everything else was checked.
-func TestRotationsAreRefusedInWords(t *testing.T) {
+// TestRotations: both are checked in full, queued with the answer, and leave a cluster as it was, with other secrets.
+func TestRotations(t *testing.T) {
 	b := newBed(t)
 	id := b.one.cluster(b.one.template(nil), nil)
 	for _, kind := range []string{"certificates", "credentials"} {
@@ -212,12 +213,17 @@ func TestRotationsAreRefusedInWords(t *testing.T) {
 	b.one.at("1.11").want(406, "PATCH", "/v1/credentials/"+id, nil)
 	b.work()
 	b.one.await(id, "CREATE_COMPLETE")
-	for _, kind := range []string{"certificates", "credentials"} {
-		if d := b.one.want(400, "PATCH", "/v1/"+kind+"/"+id, nil).detail(); !contains(d, "not supported yet") {
-			t.Errorf("%s: refused with %q", kind, d)
+	before := b.one.want(200, "GET", "/v1/certificates/"+id, nil).text("pem")
+	for _, kind := range []string{"credentials", "certificates"} {
+		if a := b.one.want(202, "PATCH", "/v1/"+kind+"/"+id, nil, "Content-Type", "application/octet-stream"); a.text("uuid") != id {
+			t.Errorf("%s: %s", kind, a.body)
 		}
+		if got := b.one.want(200, "GET", "/v1/clusters/"+id, nil).text("status"); got != "UPDATE_IN_PROGRESS" && got != "UPDATE_COMPLETE" {
+			t.Errorf("%s: the cluster is %s", kind, got)
+		}
+		b.one.await(id, "UPDATE_COMPLETE")
 	}
-	if a := b.one.want(200, "GET", "/v1/clusters/"+id, nil); a.text("status") != "CREATE_COMPLETE" {
-		t.Errorf("the cluster changed: %s", a.body)
+	if after := b.one.want(200, "GET", "/v1/certificates/"+id, nil).text("pem"); after == before || strings.Count(after, "BEGIN") != 1 {
+		t.Errorf("the authority afterwards: %s", after)
 	}
 }

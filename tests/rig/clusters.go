@@ -120,6 +120,23 @@ func (r *Rig) Delete(t testing.TB, clusterUUID string) *db.Operation {
 	return op
 }
 
+// Request stores an operation about a whole cluster, as the API does.
+func (r *Rig) Request(t testing.TB, clusterUUID string, kind ops.Kind) *db.Operation {
+	t.Helper()
+	var op *db.Operation
+	err := r.Store.ChangeCluster(context.Background(), clusterUUID, func(s *db.Snapshot) error {
+		var err error
+		op, err = ops.New(uuid.NewString(), kind, s.Cluster, nil, nil)
+		s.Operations = append(s.Operations, op)
+		s.Cluster.Status = kind.Progress()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return op
+}
+
 // Expire lets the lease of an operation run out at once, as if its owner had been silent for long enough.
 func (r *Rig) Expire(t testing.TB, op *db.Operation) {
 	t.Helper()

@@ -41,7 +41,7 @@ func (s *Service) API(v keystone.Validator) (*API, error) {
 	cfg.ProxyHeaders = s.cfg.ProxyHeaders.Enabled
 	front := api.New(cfg, api.Deps{
 		Store: s.store, Queue: s.queue, Policy: rules, Auth: v, AuthWith: s.cfg.AuthToken.Options(), Clouds: s.clouds, Secrets: s.secrets,
-		X509: s.cfg.X509.options(), Defaults: s.cfg.defaults(), CORS: s.cfg.CORS, Log: s.log, Metrics: s.registry, Now: time.Now, NewUUID: uuid.NewString,
+		X509: s.cfg.X509.options(), Defaults: s.cfg.defaults(), CORS: s.cfg.CORS, Log: s.log, Metrics: s.registry, Now: time.Now, NewUUID: uuid.NewString, OwnCredentials: s.own,
 	})
 	var pair *certificate.Pair
 	if a.tls {

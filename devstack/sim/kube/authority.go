@@ -168,7 +168,7 @@ func fingerprint(der []byte) string {
 func pin(cert *x509.Certificate) string { return "sha256:" + fingerprint(cert.RawSubjectPublicKeyInfo) }
 
 // issueServing makes the certificate of an API server. It is valid from the day of the CA, as kubeadm has it, so that
-// clients whose clock is behind accept it. The CA goes along for those that join.
+// clients whose clock is behind accept it.
 func (a authority) issueServing(names []string, now time.Time, validity time.Duration) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -191,7 +191,7 @@ func (a authority) issueServing(names []string, now time.Time, validity time.Dur
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("sign the API server's certificate: %w", err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key}, nil
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
 // addNames puts names and addresses into a certificate, each once.

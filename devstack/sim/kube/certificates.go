@@ -282,7 +282,7 @@ func (p *process) renewCertificates(name string) error {
 }
 
 // writeOut puts on the disk what kubeadm and the kubelet have written there, once.
-func (m *machine) writeOut(addresses []string, arch string) error {
+func (m *machine) writeOut(addresses []string, arch string, signer *authority) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.written {
@@ -315,11 +315,7 @@ func (m *machine) writeOut(addresses []string, arch string) error {
 			m.drive.write(manifestFolder+"/"+name+".yaml", m.manifests[name], 0o600)
 		}
 	}
-	ca := c.authorities.ca
-	if m.plan.authorities != nil {
-		ca = m.plan.authorities.ca
-	}
-	cert, key, err := ca.issueClient("system:node:"+m.name(), []string{"system:nodes"}, now, validity)
+	cert, key, err := signer.issueClient("system:node:"+m.name(), []string{"system:nodes"}, now, validity)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type cluster struct {
 	term        uint64
 	alarms      []*etcdserverpb.AlarmMember
 	kubelets    map[string]*kubelet // by node
+	roots       []byte              // that pods are given; guarded by the store
 	machines    map[string]*machine // by host: those that are there
 	bounds      sync.Map            // the bound of each machine, by its node
 	written     bool                // what kubeadm writes is on their drives, since somebody has looked

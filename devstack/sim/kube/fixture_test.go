@@ -130,6 +130,7 @@ func newPKI(t *testing.T) *testPKI {
 		p.files[name+".crt"] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
 		p.files[name+".key"] = encodeKey(t, key)
 	}
+	p.files["signing-ca.crt"] = p.files["ca.crt"]
 	accounts := newKey(t)
 	public, err := x509.MarshalPKIXPublicKey(accounts.Public())
 	check(t, err)
@@ -176,7 +177,7 @@ func (p *testPKI) client(t *testing.T, name string, groups ...string) (certPEM, 
 // writeFiles is the PKI as entries of write_files.
 func (p *testPKI) writeFiles() string {
 	var b strings.Builder
-	for _, name := range []string{"ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key", "sa.key", "sa.pub"} {
+	for _, name := range []string{"ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key", "sa.key", "sa.pub", "signing-ca.crt"} {
 		mode := "0644"
 		if strings.HasSuffix(name, ".key") {
 			mode = "0600"
@@ -197,7 +198,7 @@ const (
 func userData(t *testing.T, name string, pki *testPKI, more map[string]string) string {
 	t.Helper()
 	values := map[string]string{
-		"Token": testToken, "TTL": "24h", "Pin": pin(pki.cert), "Authorities": pki.writeFiles(),
+		"Token": testToken, "SigningFile": "/etc/kubernetes/pki/signing-ca.crt", "TTL": "24h", "Pin": pin(pki.cert), "Authorities": pki.writeFiles(),
 		"InitScript": packed(t, initScript), "JoinScript": packed(t, joinScript),
 	}
 	for key, value := range more {

@@ -13,7 +13,9 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
 )
 
 // joinPath is where simulated hosts ask to join. A real kubeadm and kubelet have a longer conversation, with the same
@@ -74,8 +76,8 @@ func (n *Node) joinEtcd(ctx context.Context, p *plan, step func() error) error {
 	return n.retry(ctx, what, etcdJoinTimeout, p.retries, func(context.Context) error { return step() })
 }
 
-// askToJoin is one attempt. The endpoint is believed if the CA in its chain is one of the pinned ones and its own
-// certificate is good for the address that was dialled.
+// askToJoin is one attempt. What cluster-info says is believed if one of its authorities is pinned, and the endpoint if one
+// of them has signed its certificate for the address that was dialled; the token is shown only then.
 func (n *Node) askToJoin(ctx context.Context, p *plan) (*cluster, error) {
 	join := p.config.join
 	token := join.Discovery.BootstrapToken
@@ -83,18 +85,16 @@ func (n *Node) askToJoin(ctx context.Context, p *plan) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the endpoint of discovery: %w", err)
 	}
-	config := &tls.Config{
-		InsecureSkipVerify: true, // VerifyConnection does it, with the CA that is pinned
-		VerifyConnection: func(state tls.ConnectionState) error {
-			return n.verifyPinned(state, host, token)
-		},
-	}
 	request := joinRequest{HostID: n.host.ID, NodeName: p.registration.name, Minor: p.minor, ControlPlane: join.ControlPlane != nil}
 	if p.authorities != nil {
 		request.Fingerprints = p.authorities.fingerprints
 	}
 	var answer joinResponse
+	config := &tls.Config{InsecureSkipVerify: true} // discover verifies, once it knows by what
 	err = n.request(ctx, token.APIServerEndpoint, config, func(client *http.Client) error {
+		if err := n.discover(ctx, client, host, token); err != nil {
+			return err
+		}
 		return postJoin(ctx, client, "https://"+token.APIServerEndpoint+joinPath, join.Discovery.TLSBootstrapToken, request, &answer)
 	})
 	if err != nil {
@@ -107,22 +107,53 @@ func (n *Node) askToJoin(ctx context.Context, p *plan) (*cluster, error) {
 	return c, nil
 }
 
-func (n *Node) verifyPinned(state tls.ConnectionState, host string, token *tokenDiscovery) error {
-	chain := state.PeerCertificates
-	if len(chain) < 2 || !chain[len(chain)-1].IsCA {
-		return errors.New("couldn't validate the identity of the API Server: it shows no CA")
+// discover reads cluster-info, and verifies the connection that the client keeps by it.
+func (n *Node) discover(ctx context.Context, client *http.Client, host string, token *tokenDiscovery) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+token.APIServerEndpoint+"/api/v1/namespaces/kube-public/configmaps/cluster-info", nil)
+	if err != nil {
+		return fmt.Errorf("make request: %w", err)
 	}
-	ca := chain[len(chain)-1]
-	pinned := slices.ContainsFunc(token.CACertHashes, func(hash string) bool { return strings.EqualFold(hash, pin(ca)) })
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	var info corev1.ConfigMap
+	if err := json.NewDecoder(response.Body).Decode(&info); err != nil || response.StatusCode != http.StatusOK {
+		return fmt.Errorf("couldn't validate the identity of the API Server: cluster-info: %s", response.Status)
+	}
+	config, err := clientcmd.Load([]byte(info.Data["kubeconfig"]))
+	if err != nil {
+		return fmt.Errorf("couldn't validate the identity of the API Server: cluster-info: %w", err)
+	}
+	var cas []*x509.Certificate
+	for _, cluster := range config.Clusters {
+		if cas, err = parseCertificates(cluster.CertificateAuthorityData, "cluster-info"); err != nil {
+			return err
+		}
+	}
+	pinned := slices.ContainsFunc(cas, func(ca *x509.Certificate) bool {
+		return slices.ContainsFunc(token.CACertHashes, func(hash string) bool { return strings.EqualFold(hash, pin(ca)) })
+	})
 	if !pinned && !token.UnsafeSkipCAVerification {
-		return fmt.Errorf("couldn't validate the identity of the API Server: cluster CA found in cluster-info ConfigMap is invalid: none of the public keys %q are pinned", pin(ca))
+		return fmt.Errorf("couldn't validate the identity of the API Server: cluster CA found in cluster-info ConfigMap is invalid: none of the public keys %q are pinned", pins(cas))
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(ca)
-	_, err := chain[0].Verify(x509.VerifyOptions{
+	for _, ca := range cas {
+		roots.AddCert(ca)
+	}
+	_, err = response.TLS.PeerCertificates[0].Verify(x509.VerifyOptions{
 		DNSName: host, Roots: roots, CurrentTime: n.clock.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	return err
+}
+
+func pins(cas []*x509.Certificate) string {
+	list := make([]string, 0, len(cas))
+	for _, ca := range cas {
+		list = append(list, pin(ca))
+	}
+	return strings.Join(list, ", ")
 }
 
 func postJoin(ctx context.Context, client *http.Client, url, token string, body joinRequest, into *joinResponse) error {

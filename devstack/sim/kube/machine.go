@@ -211,9 +211,6 @@ func (n *Node) startAPI(m *machine, written bool) error {
 		if cas, err = readCertificates(files, m.pki("ca.crt")); err == nil {
 			cert, err = readPair(files, m.pki("apiserver.crt"), m.pki("apiserver.key"))
 		}
-		if err == nil {
-			cert.Certificate = append(cert.Certificate, issuerOf(cas, cert)...)
-		}
 	} else {
 		names := servingNames(m.name(), n.host.FixedIPs, &c.config)
 		cert, err = m.plan.authorities.ca.issueServing(names, n.clock.Now(), c.config.CertificateValidityPeriod.Duration)
@@ -228,20 +225,6 @@ func (n *Node) startAPI(m *machine, written bool) error {
 	m.api = api
 	m.mu.Unlock()
 	n.say(fmt.Sprintf("kube-apiserver: Serving securely on [::]:%d", port))
-	return nil
-}
-
-// issuerOf is the authority that goes along with a certificate, for those that join.
-func issuerOf(cas []*x509.Certificate, cert tls.Certificate) [][]byte {
-	leaf, err := x509.ParseCertificate(cert.Certificate[0])
-	if err != nil {
-		return nil
-	}
-	for _, ca := range cas {
-		if leaf.CheckSignatureFrom(ca) == nil {
-			return [][]byte{ca.Raw}
-		}
-	}
 	return nil
 }
 
@@ -368,7 +351,11 @@ func (m *machine) readOwn() error {
 	if written {
 		return nil
 	}
-	if err := m.writeOut(m.host.FixedIPs, architecture(m.host.Image["architecture"])); err != nil {
+	signer, err := m.cluster.signer()
+	if err != nil { // nobody has looked before: all is as on the first day
+		signer = &m.cluster.authorities.ca
+	}
+	if err := m.writeOut(m.host.FixedIPs, architecture(m.host.Image["architecture"]), signer); err != nil {
 		return err
 	}
 	files := m.drive.snapshot()

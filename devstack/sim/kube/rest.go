@@ -124,7 +124,11 @@ func (s *server) insert(t *transaction, w http.ResponseWriter, q *query, posted 
 		return nil, err
 	}
 	s.cluster.admitNew(t, q.kind, after)
-	return t.put(q.kind, nil, after), nil
+	stored := t.put(q.kind, nil, after)
+	if q.kind.Kind == "Namespace" {
+		return stored, s.cluster.giveRoots(t, stored.GetName())
+	}
+	return stored, nil
 }
 
 func (s *server) update(w http.ResponseWriter, r *http.Request, q *query) (any, error) {

@@ -50,6 +50,12 @@ func (c *cluster) seed(config *kubeadmConfig, firstAddress string) error {
 			}
 			t.put(k, nil, o)
 		}
+		c.roots = encodePEM(c.authorities.ca.cert.Raw)
+		for _, namespace := range t.list(c.schema.kind("Namespace"), "") {
+			if err := c.giveRoots(t, namespace.GetName()); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 }

@@ -38,6 +38,33 @@ func (m *machine) startManager() {
 	m.mu.Lock()
 	m.manager = running
 	m.mu.Unlock()
+	if roots, err := files.read(m.pki("ca.crt")); err == nil {
+		m.cluster.publishRoots(roots)
+	}
+}
+
+// publishRoots gives pods of all namespaces the authorities that the controller manager has read.
+func (c *cluster) publishRoots(roots []byte) {
+	_ = c.store.do(func(t *transaction) error {
+		c.roots = roots
+		for _, namespace := range t.list(c.schema.kind("Namespace"), "") {
+			if err := c.giveRoots(t, namespace.GetName()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (c *cluster) giveRoots(t *transaction, namespace string) error {
+	k := c.schema.kind("ConfigMap")
+	after, err := toUnstructured(newConfigMap(namespace, "kube-root-ca.crt", "ca.crt", c.roots), k)
+	if err != nil {
+		return err
+	}
+	before, _ := t.get(k, namespace, "kube-root-ca.crt")
+	t.put(k, before, after)
+	return nil
 }
 
 // machineList is a copy of the cluster's machines.

@@ -1,0 +1,28 @@
+package ops
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// renewBefore is when certificates are renewed: kubeadm's are good for a year, so there are two months for attempts.
+	renewBefore = 60 * 24 * time.Hour
+	// warnBefore is when users are told that no attempt has succeeded.
+	warnBefore = 30 * 24 * time.Hour
+)
+
+// CertificateEnds decides about a cluster whose API shows a certificate that ends then: whether all of the cluster's are to
+// be renewed (ClusterRenewCertificates), and what stands in its health_status_reason; "" is nothing. Certificates that were
+// made for less than a year are renewed when a sixth of their time is left.
+func CertificateEnds(begin, end, now time.Time) (renew bool, warning string) {
+	left, life := end.Sub(now), end.Sub(begin)
+	renew = left < min(renewBefore, life/6)
+	switch {
+	case left <= 0:
+		return renew, "the certificates of the control plane have run out on " + end.UTC().Format(time.DateOnly)
+	case left < min(warnBefore, life/12):
+		return renew, fmt.Sprintf("the certificates of the control plane run out on %s", end.UTC().Format(time.DateOnly))
+	}
+	return renew, ""
+}
