@@ -47,7 +47,8 @@ func TestRemovalUnderABudget(t *testing.T) {
 			if err := c.Apply(context.Background(), budgeted(victim, 1), "test"); err != nil {
 				t.Fatal(err)
 			}
-			b.requestWith(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 1 }, ops.Resize{NodesToRemove: []string{victim}})
+			b.giveUp(id, victim)
+			b.request(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 1 })
 			testenv.Eventually(t, eventually, "the drain to be held by the budget", func() bool { return strings.Contains(b.events(id), "held by a disruption budget") })
 			if n := b.kubeNodes(v, b.secrets)[victim]; n.Name == "" || !n.Unschedulable {
 				t.Errorf("while it is drained the node is %+v", n)
