@@ -28,7 +28,7 @@ const (
 	RabbitMQCAFile = "JEROBOAM_TEST_RABBITMQ_CAFILE"
 	// KeystoneURL ends in /v3.
 	KeystoneURL = "JEROBOAM_TEST_KEYSTONE_URL"
-	// OpenStack is set when the services beside Keystone are real, too: `make test-openstack`.
+	// OpenStack is the path of the script that runs a whole cloud of real services: `make test-openstack`.
 	OpenStack = "JEROBOAM_TEST_OPENSTACK"
 	// OpenStackPort is where that cloud's catalogue says that Jeroboam's API is, on 127.0.0.1.
 	OpenStackPort = "JEROBOAM_TEST_OPENSTACK_JEROBOAM_PORT"

@@ -2,11 +2,11 @@
 # The two forms of the policies that the packages bring: `legacy`, in which old rules count beside new ones, and `new`,
 # in which the scope of a token and the rules by reader, member and admin alone do (secure RBAC).
 
-# Where each service reads it. Nova's hosts ask nobody's rights.
+# Where each service reads it. Nova's hosts ask nobody's rights, and only they and the scheduler ask Placement, whose new
+# form wants them to log in to the whole system instead of a project: it stays as it is.
 declare -rA POLICY_IN=(
-  [keystone]=keystone.conf [glance]=glance-api.conf [placement]=placement.conf [neutron]=neutron.conf
-  [nova]=control.conf [cinder]=cinder.conf [barbican]=.barbican/barbican.conf [octavia]=octavia.conf
-  [ironic]=ironic.conf
+  [keystone]=keystone.conf [glance]=glance-api.conf [neutron]=neutron.conf [nova]=control.conf [cinder]=cinder.conf
+  [barbican]=.barbican/barbican.conf [octavia]=octavia.conf [ironic]=ironic.conf
 )
 
 # policies FORM has all APIs take a form, and starts them again.
