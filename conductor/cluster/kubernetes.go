@@ -60,17 +60,17 @@ func (k *KubeClients) forget(id string) {
 	}
 }
 
-// get gives the client of a cluster, which is made when there is none for its endpoint.
+// get gives the client of a cluster, which is made when there is none for its endpoint and CA.
 func (k *KubeClients) get(id, endpoint string, now time.Time, make func() (*kube.Client, error)) (*kube.Client, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if e := k.clients[id]; e != nil && e.endpoint == endpoint && now.Before(e.expires) {
-		return e.client, nil
+	if c := k.find(id, endpoint, now); c != nil {
+		return c, nil
 	}
-	c, err := make()
+	c, err := make() // not with the lock held: it may read the CA from afar
 	if err != nil {
 		return nil, err
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.clients == nil {
 		k.clients = map[string]*kubeEntry{}
 	}
@@ -88,6 +88,15 @@ func (k *KubeClients) get(id, endpoint string, now time.Time, make func() (*kube
 	return c, nil
 }
 
+func (k *KubeClients) find(id, endpoint string, now time.Time) *kube.Client {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := k.clients[id]; e != nil && e.endpoint == endpoint && now.Before(e.expires) {
+		return e.client
+	}
+	return nil
+}
+
 // kube gives an administrator's client of the cluster, at the address that everybody uses.
 func (w *work) kube(ctx context.Context) (*kube.Client, error) {
 	address, ok := w.publicAddress()
@@ -95,12 +104,17 @@ func (w *work) kube(ctx context.Context) (*kube.Client, error) {
 		return nil, errors.New("the address of the Kubernetes API is not known")
 	}
 	endpoint := "https://" + net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort))
-	ca, err := w.secret(ctx, ops.SecretCA)
-	if err != nil {
-		return nil, err
-	}
-	return w.e.Kube.get(w.s.Cluster.UUID, endpoint, w.e.Now(), func() (*kube.Client, error) {
-		cert, key, err := clientCertificate(ca, w.e.Now())
+	return w.e.kubeClient(w.s.Cluster, endpoint, func() (pki.Bundle, error) { return w.secret(ctx, ops.SecretCA) })
+}
+
+// kubeClient gives an administrator's client of a cluster. It is made anew when the CA is another one.
+func (e *Executor) kubeClient(c *db.Cluster, endpoint string, authority func() (pki.Bundle, error)) (*kube.Client, error) {
+	return e.Kube.get(c.UUID, endpoint+" "+c.SecretRefs[ops.SecretCA], e.Now(), func() (*kube.Client, error) {
+		ca, err := authority()
+		if err != nil {
+			return nil, err
+		}
+		cert, key, err := clientCertificate(ca, e.Now())
 		if err != nil {
 			return nil, err
 		}
