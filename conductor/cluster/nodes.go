@@ -52,6 +52,9 @@ func (w *work) fillNode(n *db.Node) {
 	defer w.mu.Unlock()
 	if x, ok := w.inKube[n.Name]; ok {
 		n.Version, n.Conditions = x.Version, conditions(x)
+		if x.Ready {
+			n.UnhealthySince = nil
+		}
 	}
 }
 

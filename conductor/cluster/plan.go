@@ -46,6 +46,16 @@ func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
 		scale(s, g, p.NodesToRemove, now)
 	case ops.ClusterUpgrade, ops.NodeGroupUpgrade:
 		return planUpgrade(op, s, first, now)
+	case ops.ClusterHibernate, ops.ClusterResume:
+		for _, g := range s.NodeGroups {
+			if g.Role == db.RoleMaster {
+				continue
+			}
+			if first {
+				giveUpUnready(s, g)
+			}
+			scale(s, g, nil, now)
+		}
 	case ops.NodeGroupDelete:
 		g, err := groupOf(op, s)
 		if err != nil {

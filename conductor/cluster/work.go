@@ -109,6 +109,12 @@ func (w *work) graph() (*flow.Graph, error) {
 		b.deleteGroup()
 	case ops.NodeGroupUpdate:
 		b.updateGroup()
+	case ops.NodeGroupHeal:
+		b.healGroup()
+	case ops.ClusterRepair:
+		b.repairCluster()
+	case ops.ClusterHibernate, ops.ClusterResume:
+		b.restOrWake()
 	case ops.ClusterUpgrade, ops.NodeGroupUpgrade:
 		b.upgrade()
 	default:
