@@ -26,9 +26,9 @@ func (b *builder) healGroup() {
 			continue
 		}
 		soft := b.add("soft reboot of "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.reboot(ctx, g, n, false) })
-		back := b.add(n.Name+" after its soft reboot", w.e.RebootTimeout+deadlineCall, func(ctx context.Context) drivers.Result { return w.isBack(ctx, n, soft) }, soft)
+		back := b.add(n.Name+" after its soft reboot", w.e.RebootTimeout+deadlineCall, func(ctx context.Context) drivers.Result { return w.isBack(ctx, n, soft, false) }, soft)
 		hard := b.add("hard reboot of "+n.Name, deadlineBuild, func(ctx context.Context) drivers.Result { return w.reboot(ctx, g, n, true) }, back)
-		back = b.add(n.Name+" after its hard reboot", w.e.RebootTimeout+deadlineCall, func(ctx context.Context) drivers.Result { return w.isBack(ctx, n, hard) }, hard)
+		back = b.add(n.Name+" after its hard reboot", w.e.RebootTimeout+deadlineCall, func(ctx context.Context) drivers.Result { return w.isBack(ctx, n, hard, true) }, hard)
 		well := b.add(n.Name+" is well or replaced", deadlineCall, func(ctx context.Context) drivers.Result { return w.replaceIfAway(ctx, g, n) }, back)
 		x := successor(w.s, n)
 		if x == nil {
@@ -91,7 +91,7 @@ func (w *work) reboot(ctx context.Context, g *db.NodeGroup, n *db.Node, hard boo
 }
 
 // isBack is Done when the node is well, and also when it is too late: the next step does more.
-func (w *work) isBack(ctx context.Context, n *db.Node, reboot string) drivers.Result {
+func (w *work) isBack(ctx context.Context, n *db.Node, reboot string, hard bool) drivers.Result {
 	if w.beyond(n) {
 		return drivers.Done()
 	}
@@ -100,11 +100,8 @@ func (w *work) isBack(ctx context.Context, n *db.Node, reboot string) drivers.Re
 		return drivers.Transient(err)
 	}
 	late := w.e.clock().Sub(w.state.Step(reboot).FinishedAt) >= w.e.RebootTimeout
-	switch host {
-	case drivers.HostGone, "ERROR", "SHUTOFF": // it does not come back by itself
-		late = true
-	}
-	if well || late {
+	helpless := host == drivers.HostGone || !hard && (host == "ERROR" || host == "SHUTOFF") // only a hard reboot gets it out of that
+	if well || late || helpless {
 		return drivers.Done()
 	}
 	return drivers.Continue(drivers.PollInterval, "%s to be ready again; its host is %s", n.Name, host)

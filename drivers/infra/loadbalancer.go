@@ -61,7 +61,11 @@ func populate(ctx context.Context, s *drivers.Site, o *cloud.LoadBalancer, x clo
 	switch {
 	case len(x.ListenerIDs) == 0:
 		what = "listener"
-		err = o.AddListener(ctx, cloud.ListenerSpec{LoadBalancerID: x.ID, Name: x.Name, Tag: s.Cluster.Tag(), Port: s.Cluster.APIPort, AllowedCIDRs: s.Cluster.AllowedCIDRs})
+		spec := cloud.ListenerSpec{LoadBalancerID: x.ID, Name: x.Name, Tag: s.Cluster.Tag(), Port: s.Cluster.APIPort, AllowedCIDRs: s.Cluster.AllowedCIDRs}
+		if len(x.PoolIDs) > 0 { // it outlives a listener that somebody deletes
+			spec.PoolID = x.PoolIDs[0]
+		}
+		err = o.AddListener(ctx, spec)
 	case len(x.PoolIDs) == 0:
 		what = "pool"
 		err = o.AddPool(ctx, x.ListenerIDs[0], x.Name, s.Cluster.Tag())
