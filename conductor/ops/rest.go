@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jeroboam-cloud/jeroboam/db"
@@ -12,28 +13,25 @@ type RefusedError struct{ Reason string }
 
 func (e *RefusedError) Error() string { return e.Reason }
 
-// Truth reads a label that says yes or no, as Magnum does.
-func Truth(word string) bool {
-	switch strings.ToLower(strings.TrimSpace(word)) {
+// ParseBool reads the words that Magnum takes for yes and no.
+func ParseBool(word string) (value, ok bool) {
+	switch strings.ToLower(word) {
 	case "1", "t", "true", "on", "y", "yes":
-		return true
+		return true, true
+	case "0", "f", "false", "off", "n", "no":
+		return false, true
 	}
-	return false
+	return false, false
 }
 
 // Hibernated tells whether the cluster's workers rest. What they are to be again is remembered in the rows of their groups.
-func Hibernated(s *db.Snapshot) bool {
-	for _, g := range s.NodeGroups {
-		if g.ResumeCount != nil {
-			return true
-		}
-	}
-	return false
+func Hibernated(groups []*db.NodeGroup) bool {
+	return slices.ContainsFunc(groups, func(g *db.NodeGroup) bool { return g.ResumeCount != nil })
 }
 
 // Resting is what the status of a hibernated cluster says; "" of one that is awake.
 func Resting(s *db.Snapshot) string {
-	if !Hibernated(s) {
+	if !Hibernated(s.NodeGroups) {
 		return ""
 	}
 	nodes := 0
@@ -47,7 +45,7 @@ func Resting(s *db.Snapshot) string {
 
 // Awake refuses what cannot be done with a hibernated cluster.
 func Awake(s *db.Snapshot, kind Kind) error {
-	if Hibernated(s) {
+	if Hibernated(s.NodeGroups) {
 		return &RefusedError{Reason: fmt.Sprintf("%s a hibernated cluster is not possible: resume it first.", verbs[kind])}
 	}
 	return nil
@@ -60,7 +58,7 @@ func RequestRest(s *db.Snapshot, uuid string, kind Kind) (*db.Operation, error) 
 		return nil, err
 	}
 	rest, workers := kind == ClusterHibernate, false
-	switch asleep := Hibernated(s); {
+	switch asleep := Hibernated(s.NodeGroups); {
 	case rest && asleep:
 		return nil, &RefusedError{Reason: "The cluster is hibernated already."}
 	case !rest && !asleep:

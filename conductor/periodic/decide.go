@@ -103,7 +103,8 @@ func heals(c *db.Cluster, g *db.NodeGroup) bool {
 	if !own {
 		word = c.Labels["auto_healing_enabled"]
 	}
-	return ops.Truth(word)
+	yes, _ := ops.ParseBool(word)
+	return yes
 }
 
 // order asks for an operation as the API does for a user, but in nobody's name.

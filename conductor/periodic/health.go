@@ -37,7 +37,8 @@ func watched(c *db.Cluster) bool {
 
 // healedInside: the cluster's own healer tells its health, by PATCH.
 func healedInside(labels db.Strings) bool {
-	return labels["auto_healing_enabled"] == "true" && labels["auto_healing_controller"] == "magnum-auto-healer"
+	yes, _ := ops.ParseBool(labels["auto_healing_enabled"])
+	return yes && labels["auto_healing_controller"] == "magnum-auto-healer"
 }
 
 // expected are the nodes whose health counts: they were in the cluster, and are to stay.

@@ -18,7 +18,7 @@ func (d decider) followSchedule(s *db.Snapshot, m ops.Maintenance) error {
 	if !due {
 		return nil
 	}
-	if (kind == ops.ClusterHibernate) == ops.Hibernated(s) { // so it is already
+	if (kind == ops.ClusterHibernate) == ops.Hibernated(s.NodeGroups) { // so it is already
 		s.Cluster.ScheduledAt = &now
 		return nil
 	}
