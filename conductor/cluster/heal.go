@@ -12,7 +12,7 @@ import (
 )
 
 // healGroup mends the nodes that are not well: a soft reboot, a hard one, and when a node is not back in time after both,
-// another one takes its place, which is ready before it goes. What is not needed any more is left out: a node that has come
+// another one takes its place: a worker that is ready before the old one goes, a control plane after etcd was told. What is not needed any more is left out: a node that has come
 // back is left alone at every step, and one whose host is gone is replaced at once.
 func (b *builder) healGroup() {
 	w := b.w
@@ -34,13 +34,20 @@ func (b *builder) healGroup() {
 		if x == nil {
 			continue
 		}
-		ready := b.join(g, []*db.Node{x}, well)
-		if g.Role == db.RoleMaster && w.s.Cluster.MasterLBEnabled {
-			stay := slices.DeleteFunc(w.nodesOf(db.NodeWanted, g), func(y *db.Node) bool { return y == n })
-			ready = []string{b.members("load balancer members without "+n.Name, stay, ready...)}
+		if g.Role == db.RoleMaster {
+			b.replaceControlPlane(g, n, x, well)
+			continue
 		}
-		b.removeNode(n, ready...)
+		b.removeNode(n, b.join(g, []*db.Node{x}, well)...)
 	}
+}
+
+// replaceControlPlane: etcd lets go of a member that is dead before it takes another one, which would otherwise have to be
+// agreed upon by one more than there are.
+func (b *builder) replaceControlPlane(g *db.NodeGroup, old, next *db.Node, needs ...string) {
+	stay, _ := split2(b.w.nodesOf(db.NodeWanted, g), func(n *db.Node) bool { return n != old && n != next })
+	gone := b.leaveControlPlane([]*db.Node{old}, stay, needs...)
+	b.controlPlaneWhole(next.Name+" has joined", append(stay, next), b.join(g, []*db.Node{next}, gone...)...)
 }
 
 // condition of a node that is being healed: whether it is well, and what the cloud says of its host.
@@ -118,7 +125,7 @@ func (w *work) replaceIfAway(ctx context.Context, g *db.NodeGroup, n *db.Node) d
 		return drivers.Transient(err)
 	case well:
 		return drivers.Done()
-	case g.Role == db.RoleMaster && !w.s.Cluster.MasterLBEnabled:
+	case n.First && !w.s.Cluster.MasterLBEnabled:
 		return drivers.Failed(drivers.ClassCloud, "control plane %s did not come back, and without a load balancer no other one can have its address; its host is %s", n.Name, host)
 	}
 	err = w.e.Store.Record(ctx, w.op, func(s *db.Snapshot) error {

@@ -162,7 +162,8 @@ func (b *bed) missed(id, name string) {
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		return !b.kubeNodes(v, b.secrets)[name].Ready
+		nodes, err := b.askNodes(v, b.secrets)
+		return err == nil && !nodes[name].Ready
 	})
 }
 
@@ -265,6 +266,28 @@ func TestAHostThatDoesNotComeBackIsReplaced(t *testing.T) {
 	b.look(w)
 	if status, _ := b.health(id); status != "HEALTHY" {
 		t.Errorf("it is %s", status)
+	}
+	b.deleted(id)
+}
+
+// TestAControlPlaneIsHealed while the others keep the quorum.
+func TestAControlPlaneIsHealed(t *testing.T) {
+	t.Parallel()
+	b, _, w, id := watched(t, order{name: "dev", masters: 3, workers: 1, loadBalancer: true})
+	b.labelled(id, "auto_healing_enabled", "true")
+	masters := b.namesOf(id, "default-master")
+	server := b.node(id, masters[1]).HostID
+	b.stop(id, masters[1])
+	testenv.Eventually(t, eventually, "the healing to begin", func() bool {
+		b.look(w)
+		return len(b.operations(id, ops.NodeGroupHeal)) > 0
+	})
+	b.reaches(id, ops.UpdateComplete)
+	if now := b.namesOf(id, "default-master"); !slices.Equal(now, masters) || b.node(id, masters[1]).HostID != server {
+		t.Errorf("control planes are %v, were %v\n%s", now, masters, b.events(id))
+	}
+	if heal := b.operations(id, ops.NodeGroupHeal)[0]; heal.Scope != db.ScopeCluster {
+		t.Errorf("it had the scope %s", heal.Scope)
 	}
 	b.deleted(id)
 }
