@@ -16,6 +16,7 @@ package drivers
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -85,6 +86,8 @@ type Infrastructure interface {
 	EnsureMembers(ctx context.Context, s *Site, addresses []string) Result
 	// EnsureFloatingIP gives the port a floating IP under this name and records it.
 	EnsureFloatingIP(ctx context.Context, s *Site, name, portID string) Result
+	// Image looks an image up by name or id; ErrNoImage when the cluster's project sees none, or several.
+	Image(ctx context.Context, s *Site, nameOrID string) (Image, error)
 	// Verify compares what the ledger holds with the cloud, by one listing of each kind, and tells the differences. It
 	// changes nothing. Nodes are those that have hosts, with true for control planes: their ports are looked at too. What it
 	// says is gone was asked for by its id as well, so that a list that hides something does no harm.
@@ -100,6 +103,12 @@ type Infrastructure interface {
 	// Network gives the network and subnet that hosts and VIP are on; ok is false before EnsureNetwork is Done.
 	Network(ctx context.Context, s *Site) (networkID, subnetID string, ok bool)
 }
+
+// Image is what hosts are made of.
+type Image struct{ ID, Distro, KubernetesVersion string }
+
+// ErrNoImage says that there is no image, or no single one, of that name.
+var ErrNoImage = errors.New("there is no such image")
 
 // Host is a machine as the cluster wants it.
 type Host struct {

@@ -143,6 +143,15 @@ func (e *Executor) Drift(ctx context.Context, s *db.Snapshot) ([]drivers.Drift, 
 	return append(found, hosts...), err
 }
 
+// Image implements periodic.Sights.
+func (e *Executor) Image(ctx context.Context, s *db.Snapshot, nameOrID string) (drivers.Image, error) {
+	w, err := e.onlook(ctx, s)
+	if err != nil {
+		return drivers.Image{}, err
+	}
+	return e.Infra.Image(ctx, w.site, nameOrID)
+}
+
 // roles of the nodes that are to stay: true for control planes.
 func (w *work) roles() map[string]bool {
 	out := map[string]bool{}

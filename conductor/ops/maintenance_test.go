@@ -92,3 +92,17 @@ func TestMaintenanceIsChecked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestNewerPatch(t *testing.T) {
+	for _, tc := range []struct {
+		than, version string
+		want          bool
+	}{
+		{"v1.37.2", "v1.37.3", true}, {"v1.37.2", "v1.37.10", true}, {"v1.37.2", "v1.37.2", false}, {"v1.37.2", "v1.37.1", false},
+		{"v1.37.2", "v1.38.0", false}, {"v1.37.2", "v1.37.3-rc.1", false}, {"v1.37.2", "1.37.3", false}, {"v1.37.2", "", false},
+	} {
+		if got := NewerPatch(tc.than, tc.version); got != tc.want {
+			t.Errorf("%s after %s: %v", tc.version, tc.than, got)
+		}
+	}
+}

@@ -16,6 +16,8 @@ type decider struct {
 	rules   rules
 	recent  map[string]int // nodes that were healed within the last hour, by node group
 	newUUID func() string
+	found   *ops.Upgrade // an upgrade that is due; nil: none
+	inPlace bool         // there are binaries for nodes that are upgraded where they are
 }
 
 // onHealth decides after a look at a cluster's health.
@@ -28,7 +30,10 @@ func (d decider) onHealth(s *db.Snapshot, v sight) error {
 	if err := d.followSchedule(s, m); err != nil {
 		return err
 	}
-	return d.healGroups(s, m, v)
+	if err := d.healGroups(s, m, v); err != nil {
+		return err
+	}
+	return d.upgrade(s, m)
 }
 
 // onDrift decides after a comparison of the ledger with the cloud.

@@ -25,6 +25,8 @@ type Sights interface {
 	GoneHosts(ctx context.Context, s *db.Snapshot) ([]string, error)
 	// Drift compares the ledger with the cloud.
 	Drift(ctx context.Context, s *db.Snapshot) ([]drivers.Drift, error)
+	// Image looks an image up with the rights of the cluster; drivers.ErrNoImage when it sees none, or several.
+	Image(ctx context.Context, s *db.Snapshot, nameOrID string) (drivers.Image, error)
 }
 
 // Watcher looks after clusters. Any number of them may run.
@@ -36,6 +38,7 @@ type Watcher struct {
 	Ring    func(ctx context.Context, operation string) // the queue; what it loses the sweeper finds
 	Jitter  func() float64                              // in [0,1)
 	NewUUID func() string
+	InPlace bool // conductors know where hosts get Kubernetes from that are upgraded where they are
 	Log     *zap.Logger
 	Metrics *Metrics
 }
@@ -136,6 +139,9 @@ func (w *Watcher) lookAtHealth(ctx context.Context, x *db.Watch) error {
 	if err != nil {
 		return err
 	}
+	if d.found, err = w.findUpgrade(ctx, s, v); err != nil {
+		return err
+	}
 	return w.decide(ctx, s, func(s *db.Snapshot) error { return d.onHealth(s, v) })
 }
 
@@ -210,7 +216,7 @@ func (w *Watcher) lookAtDrift(ctx context.Context, x *db.Watch) error {
 
 func (w *Watcher) decider(ctx context.Context, s *db.Snapshot, v sight) (decider, error) {
 	c := w.Config
-	d := decider{rules: rules{after: c.HealAfter, share: c.HealShare, perHour: c.HealPerHour}, newUUID: w.NewUUID}
+	d := decider{rules: rules{after: c.HealAfter, share: c.HealShare, perHour: c.HealPerHour}, newUUID: w.NewUUID, inPlace: w.InPlace}
 	if len(v.hosts) == 0 && !ill(s, v, c.HealAfter) {
 		return d, nil
 	}
