@@ -292,6 +292,40 @@ func TestAControlPlaneIsHealed(t *testing.T) {
 	b.deleted(id)
 }
 
+// TestAControlPlaneIsReplaced: etcd is asked first, and has three members again in the end.
+func TestAControlPlaneIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	c := b.conductor("one")
+	hurry(t, c, 60)
+	b.run(c)
+	w, id := b.watcher(c), b.completed(order{name: "dev", masters: 3, workers: 1, loadBalancer: true})
+	b.labelled(id, "auto_healing_enabled", "true")
+	masters := b.namesOf(id, "default-master")
+	first := masters[slices.IndexFunc(masters, func(name string) bool { return b.node(id, name).First })]
+	if err := b.cloud.Inject(sim.Rule{Service: "compute", Method: "POST", PathRegexp: "/action$", Name: first, Nth: 2, Action: sim.Action{Stuck: true}}); err != nil {
+		t.Fatal(err)
+	}
+	b.stop(id, first)
+	testenv.Eventually(t, eventually, "the healing to begin", func() bool {
+		b.look(w)
+		return len(b.operations(id, ops.NodeGroupHeal)) > 0
+	})
+	v := b.reaches(id, ops.UpdateComplete)
+	now := b.namesOf(id, "default-master")
+	if len(now) != 3 || slices.Contains(now, first) || len(b.kubeNodes(v, b.secrets)) != 4 {
+		t.Errorf("control planes are %v, %s was to be replaced\n%s", now, first, b.events(id))
+	}
+	testenv.Eventually(t, eventually, "the cluster to be healthy", func() bool {
+		b.look(w)
+		status, _ := b.health(id)
+		return status == "HEALTHY"
+	})
+	b.quiet(id, "the comparison after it", func() { b.drift(w) })
+	b.deleted(id)
+}
+
 // TestAServerThatIsDeletedIsReplaced: with healing off too, as a part of the cluster that is gone.
 func TestAServerThatIsDeletedIsReplaced(t *testing.T) {
 	t.Parallel()
