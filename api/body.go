@@ -18,6 +18,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 )
 
@@ -212,22 +213,12 @@ func (f *form) Bool(name string) *bool {
 	if v == nil {
 		return nil
 	}
-	b, ok := parseBool(strings.Trim(string(v), `"`))
+	b, ok := ops.ParseBool(strings.Trim(string(v), `"`))
 	if !ok {
 		f.fail(name, "Wrong type. Expected boolean.")
 		return nil
 	}
 	return &b
-}
-
-func parseBool(s string) (value, ok bool) {
-	switch strings.ToLower(s) {
-	case "1", "t", "true", "on", "y", "yes":
-		return true, true
-	case "0", "f", "false", "off", "n", "no":
-		return false, true
-	}
-	return false, false
 }
 
 // Strings reads a map whose values become text as Python writes it: true → True.

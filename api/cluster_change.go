@@ -89,7 +89,7 @@ func rollbackOnly(c echo.Context) error {
 		return onlyQuery(c)
 	}
 	if v := c.QueryParam("rollback"); v != "" {
-		if _, ok := parseBool(v); !ok {
+		if _, ok := ops.ParseBool(v); !ok {
 			return badRequest("Invalid input for field/attribute rollback. Value: '%s'. Wrong type. Expected boolean.", v)
 		}
 	}
@@ -270,6 +270,9 @@ func (s *Server) requestResize(c echo.Context, sn *db.Snapshot, g *db.NodeGroup,
 		return nil, err
 	}
 	if err := ops.AllowedInGroup(ops.NodeGroupResize, g.Status); err != nil {
+		return nil, err
+	}
+	if err := ops.Awake(sn, ops.NodeGroupResize); err != nil {
 		return nil, err
 	}
 	if g.Role == db.RoleMaster {

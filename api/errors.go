@@ -94,12 +94,13 @@ func classify(err error) (status int, detail string, routing bool) {
 	var web *echo.HTTPError
 	var bad *patch.Error
 	var state *ops.StatusError
+	var refused *ops.RefusedError
 	var quota *db.QuotaError
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &own):
 		return own.Status, own.Detail, false
-	case errors.As(err, &bad), errors.As(err, &state):
+	case errors.As(err, &bad), errors.As(err, &state), errors.As(err, &refused):
 		return http.StatusBadRequest, err.Error(), false
 	case errors.As(err, &quota):
 		return http.StatusForbidden, fmt.Sprintf("Resource limit exceeded: You have reached the maximum clusters per project, %d. You may delete a cluster to make room for a new one.", quota.Limit), false

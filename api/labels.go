@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 )
 
@@ -33,7 +34,7 @@ func (l *labels) flag(name string, fallback bool) bool {
 	if v == "" {
 		return fallback
 	}
-	b, ok := parseBool(v)
+	b, ok := ops.ParseBool(v)
 	if !ok {
 		l.fail(name, "true or false is expected")
 	}

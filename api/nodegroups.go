@@ -117,6 +117,9 @@ func (s *Server) requestNodeGroup(c echo.Context, sn *db.Snapshot, g *db.NodeGro
 	if err := ops.Allowed(ops.NodeGroupCreate, sn.Cluster.Status); err != nil {
 		return nil, err
 	}
+	if err := ops.Awake(sn, ops.NodeGroupCreate); err != nil {
+		return nil, err
+	}
 	if slices.ContainsFunc(sn.NodeGroups, func(x *db.NodeGroup) bool { return x.Name == g.Name }) {
 		return nil, fail(http.StatusConflict, "A node group with name %s already exists in the cluster %s.", g.Name, sn.Cluster.Name)
 	}

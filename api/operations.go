@@ -85,7 +85,7 @@ func (s *Server) listOperations(c echo.Context) error {
 	f := db.OperationFilter{Marker: c.QueryParam("marker")}
 	var ok bool
 	if v := c.QueryParam("active"); v != "" {
-		if f.Active, ok = parseBool(v); !ok {
+		if f.Active, ok = ops.ParseBool(v); !ok {
 			return badRequest("Invalid input for field/attribute active. Value: '%s'. Wrong type. Expected boolean.", v)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/jeroboam-cloud/jeroboam/api/wire"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 )
@@ -34,7 +35,7 @@ func (s *Server) listQuotas(c echo.Context) error {
 	all := false
 	if v := c.QueryParam("all_tenants"); v != "" {
 		var ok bool
-		if all, ok = parseBool(v); !ok {
+		if all, ok = ops.ParseBool(v); !ok {
 			return badRequest("Invalid input for field/attribute all_tenants. Value: '%s'. Wrong type. Expected boolean.", v)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/jeroboam-cloud/jeroboam/api/openapi"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 )
 
 // route is one line of the route table.
@@ -59,6 +60,11 @@ func (s *Server) currentRoutes() []route {
 		{method: post, path: "/v1/clusters/:id/operations/:op/actions/rollback", targeted: true, handler: s.rollbackOperation},
 		{method: get, path: "/v1/clusters/:id/events", targeted: true, handler: s.listEvents},
 		{method: get, path: "/v1/clusters/:id/nodes", targeted: true, handler: s.listNodes},
+		{method: get, path: "/v1/clusters/:id/maintenance", targeted: true, handler: s.getMaintenance},
+		{method: http.MethodPut, path: "/v1/clusters/:id/maintenance", targeted: true, handler: s.setMaintenance},
+		{method: del, path: "/v1/clusters/:id/maintenance", targeted: true, handler: s.unsetMaintenance},
+		{method: post, path: "/v1/clusters/:id/actions/hibernate", targeted: true, handler: s.rest(ops.ClusterHibernate)},
+		{method: post, path: "/v1/clusters/:id/actions/resume", targeted: true, handler: s.rest(ops.ClusterResume)},
 		{method: get, path: "/v1/clusters/:id/resources", targeted: true, handler: s.listResources},
 
 		{method: get, path: "/v1/certificates/:id", targeted: true, handler: s.getCertificate},

@@ -1,14 +1,12 @@
 package api
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/mod/semver"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
@@ -96,70 +94,22 @@ func (s *Server) resolveUpgrade(c echo.Context, v *db.ClusterView, t *db.Cluster
 		return ops.Upgrade{}, l.err
 	}
 	target := ops.Target{TemplateID: t.UUID, Image: t.ImageID, ImageID: image.ID, Distro: image.Properties["os_distro"], KubernetesVersion: version}
-	return ops.Upgrade{Target: target, MaxBatchSize: batch}, skew(spec.KubernetesVersion, version)
-}
-
-// skew refuses what kubeadm refuses: going back, and skipping a minor version.
-func skew(from, to string) error {
-	var have, want int
-	_, err1 := fmt.Sscanf(semver.MajorMinor(from), "v1.%d", &have)
-	_, err2 := fmt.Sscanf(semver.MajorMinor(to), "v1.%d", &want)
-	switch {
-	case err1 != nil || err2 != nil:
-		return badRequest("Upgrading from Kubernetes %s to %s is not supported.", from, to)
-	case semver.Compare(to, from) < 0:
-		return badRequest("Upgrading from Kubernetes %s to %s is not supported: it would go back.", from, to)
-	case want > have+1:
-		return badRequest("Upgrading from Kubernetes %s to %s is not supported: it would skip v1.%d.", from, to, have+1)
-	}
-	return nil
+	return ops.Upgrade{Target: target, MaxBatchSize: batch}, ops.Skew(spec.KubernetesVersion, version)
 }
 
 func (s *Server) requestUpgrade(c echo.Context, sn *db.Snapshot, target *db.NodeGroup, params ops.Upgrade) ([]*db.Operation, error) {
-	kind, group := ops.ClusterUpgrade, (*db.NodeGroup)(nil)
+	var group *db.NodeGroup
 	if target != nil {
-		kind = ops.NodeGroupUpgrade
 		i := slices.IndexFunc(sn.NodeGroups, func(g *db.NodeGroup) bool { return g.UUID == target.UUID })
 		if i < 0 {
 			return nil, notFound("Nodegroup", target.Name)
 		}
 		group = sn.NodeGroups[i]
 	}
-	if err := ops.Allowed(kind, sn.Cluster.Status); err != nil {
-		return nil, err
-	}
-	if group == nil && !sn.Cluster.MasterLBEnabled && !s.Defaults.UpgradesInPlace {
-		return nil, badRequest("Upgrading a cluster without a load balancer is not supported by this service: its only master is upgraded on the host that it has, and kubernetes_binaries_url does not say from where.")
-	}
-	var spec ops.ClusterSpec
-	if err := json.Unmarshal(sn.Cluster.Spec, &spec); err != nil {
-		return nil, fmt.Errorf("reading a cluster's spec: %w", err)
-	}
-	if err := skew(spec.KubernetesVersion, params.KubernetesVersion); err != nil { // it may have changed since
-		return nil, err
-	}
-	uuid := ""
-	if group != nil {
-		uuid = group.UUID
-	}
-	params.From = map[string]ops.Target{}
-	for _, g := range sn.NodeGroups {
-		if !kind.Concerns(g, uuid) {
-			continue
-		}
-		var had ops.GroupSpec
-		if err := json.Unmarshal(g.Spec, &had); err != nil {
-			return nil, fmt.Errorf("reading the spec of a node group: %w", err)
-		}
-		params.From[g.UUID] = ops.Target{TemplateID: sn.Cluster.ClusterTemplateID, Image: g.ImageID, ImageID: had.ImageID, Distro: had.Distro, KubernetesVersion: cmp.Or(had.KubeVersion, spec.KubernetesVersion)}
-		g.Status, g.StatusReason = ops.UpdateInProgress, nil
-	}
-	op, err := ops.New(s.NewUUID(), kind, sn.Cluster, group, params)
+	op, err := ops.RequestUpgrade(sn, s.NewUUID(), group, params, s.Defaults.UpgradesInPlace)
 	if err != nil {
 		return nil, err
 	}
 	s.sign(c, op)
-	sn.Cluster.Status, sn.Cluster.StatusReason = ops.UpdateInProgress, nil
-	sn.Operations = append(sn.Operations, op)
 	return []*db.Operation{op}, nil
 }

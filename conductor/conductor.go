@@ -22,6 +22,7 @@ type Config struct {
 	Workers       int           `opt:"max_parallel_operations" default:"32" min:"1" help:"How many operations this conductor works on side by side"`
 	Lease         time.Duration `opt:"lease" default:"60" min:"10" unit:"s" help:"Seconds after which another conductor may take over an operation whose owner was not heard of. Renewed at a third of it"`
 	PollInterval  time.Duration `opt:"poll_interval" default:"5" min:"1" unit:"s" help:"Longest time between two looks at what the cloud is asked to do"`
+	RebootTimeout time.Duration `opt:"reboot_timeout" default:"300" min:"10" unit:"s" help:"Seconds that a node may take to be ready again after it was rebooted to heal it. After that another one takes its place"`
 	DrainTimeout  time.Duration `opt:"drain_timeout" default:"900" min:"0" unit:"s" help:"Seconds for which disruption budgets can keep pods on a node that is to go. After that they are deleted all the same"`
 	SweepInterval time.Duration `opt:"sweep_interval" default:"1" min:"1" unit:"s" help:"How often due operations are looked for that the queue did not ring for"`
 	RingAgain     time.Duration `opt:"ring_again" default:"30" min:"5" unit:"s" help:"Seconds after which the queue is rung again for an operation that nobody claimed"`
@@ -151,7 +152,7 @@ func (c *Conductor) slice(ctx context.Context, op *db.Operation) {
 		l.Info("operation ended", zap.String("status", op.Status), zap.String("fault", op.Fault))
 	}
 	for _, id := range verdict.Woken {
-		c.ring(ctx, id)
+		c.Ring(ctx, id)
 	}
 }
 
@@ -183,7 +184,8 @@ func (c *Conductor) keepLease(ctx context.Context, op *db.Operation) (context.Co
 	return ctx, func() { close(done); wg.Wait(); cancel(nil) }
 }
 
-func (c *Conductor) ring(ctx context.Context, id string) {
+// Ring asks some conductor to look at an operation.
+func (c *Conductor) Ring(ctx context.Context, id string) {
 	if err := c.Queue.Publish(ctx, queue.Message{OperationID: id}); err != nil && ctx.Err() == nil {
 		c.Log.Warn("the queue could not be rung; the sweeper does it again", log.OperationID(id), zap.Error(err))
 	}

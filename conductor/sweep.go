@@ -42,6 +42,6 @@ func (c *Conductor) sweep(ctx context.Context) {
 		return
 	}
 	for _, id := range ids {
-		c.ring(ctx, id)
+		c.Ring(ctx, id)
 	}
 }

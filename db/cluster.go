@@ -50,6 +50,10 @@ type Cluster struct {
 	COEVersion         *string `bun:"coe_version"`
 	ContainerVersion   *string `bun:"container_version"`
 
+	// Maintenance: package ops has its shape. ScheduledAt is the time up to which its schedule was followed.
+	Maintenance RawJSON    `bun:"maintenance,type:text"`
+	ScheduledAt *time.Time `bun:"scheduled_at"`
+
 	CreatedAt time.Time  `bun:"created_at"`
 	UpdatedAt *time.Time `bun:"updated_at"`
 }

@@ -141,6 +141,9 @@ func (s *Store) CreateCluster(ctx context.Context, c *Cluster, groups []*NodeGro
 		if _, err := tx.NewInsert().Model(c).Exec(ctx); err != nil {
 			return err
 		}
+		if _, err := tx.NewInsert().Model(&Watch{ClusterUUID: c.UUID}).Exec(ctx); err != nil {
+			return err
+		}
 		for _, g := range groups {
 			g.ID = 0
 			if _, err := tx.NewInsert().Model(g).Exec(ctx); err != nil {

@@ -32,6 +32,8 @@ type Node struct {
 	Version       string     `bun:"version"`
 	Conditions    Conditions `bun:"conditions,type:text"` // as Kubernetes had them when it was last looked at
 
+	UnhealthySince *time.Time `bun:"unhealthy_since"` // since when it was not seen ready; nil: it is, or was never
+
 	CreatedAt time.Time  `bun:"created_at"`
 	UpdatedAt *time.Time `bun:"updated_at"`
 }

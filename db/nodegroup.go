@@ -41,6 +41,8 @@ type NodeGroup struct {
 	Version       *string `bun:"version"`
 	Status        string  `bun:"status"`
 	StatusReason  *string `bun:"status_reason"`
+	ResumeCount   *int    `bun:"resume_count"` // size before the cluster was hibernated; nil: it is awake
+	Healing       string  `bun:"healing"`      // what was decided last about nodes that are not well
 
 	CreatedAt time.Time  `bun:"created_at"`
 	UpdatedAt *time.Time `bun:"updated_at"`

@@ -99,7 +99,7 @@ func (s *Store) Operations(ctx context.Context, clusterUUID string, f OperationF
 }
 
 // superseded is Snapshot.Superseded within its transaction.
-func superseded(ctx context.Context, tx bun.Tx, o *Operation) (bool, error) {
+func superseded(ctx context.Context, tx bun.IDB, o *Operation) (bool, error) {
 	n, err := tx.NewSelect().Model((*Operation)(nil)).Where("cluster_uuid = ? AND id > ?", o.ClusterUUID, o.ID).
 		Where("(scope = ? OR scope = ? OR ? = ?)", o.Scope, ScopeCluster, o.Scope, ScopeCluster).Count(ctx)
 	return n > 0, wrap(err, "looking for newer operations")

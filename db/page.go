@@ -27,7 +27,7 @@ func (s *Store) page(ctx context.Context, q *bun.SelectQuery, p Page, model any,
 	if key == "" {
 		key = "id"
 	}
-	if _, ok := table.FieldMap[key]; !ok || key == "seq" || key == "spec" || key == "secret_refs" {
+	if _, ok := table.FieldMap[key]; !ok || key == "seq" || key == "spec" || key == "maintenance" || key == "secret_refs" {
 		return nil, ErrBadSortKey
 	}
 	col := bun.Ident(a + "." + key)

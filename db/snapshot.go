@@ -17,6 +17,7 @@ type Snapshot struct {
 	NodeGroups []*NodeGroup
 	Nodes      []*Node
 	Operations []*Operation // the active ones, oldest first
+	Events     []*Event     // written along with the decision
 
 	now     int64 // the database's clock
 	gone    bool
@@ -49,6 +50,9 @@ func (s *Snapshot) Clone() *Snapshot {
 	}
 	return out
 }
+
+// Now is the database's clock when the snapshot was read.
+func (s *Snapshot) Now() time.Time { return time.UnixMilli(s.now).UTC() }
 
 // RemoveCluster takes the cluster with everything below it out. Its ended operations and its events stay, for reading.
 func (s *Snapshot) RemoveCluster() { s.gone = true }
@@ -106,7 +110,7 @@ func (s *Store) change(ctx context.Context, tx bun.Tx, uuid string, decide func(
 	return s.save(ctx, tx, before, snap)
 }
 
-func (s *Store) snapshot(ctx context.Context, tx bun.Tx, uuid string) (*Snapshot, error) {
+func (s *Store) snapshot(ctx context.Context, tx bun.IDB, uuid string) (*Snapshot, error) {
 	snap := &Snapshot{Cluster: new(Cluster), newer: func(o *Operation) (bool, error) { return superseded(ctx, tx, o) }}
 	var err error
 	if snap.now, err = s.now(ctx, tx); err != nil {
@@ -160,6 +164,11 @@ func (s *Store) save(ctx context.Context, tx bun.Tx, before, after *Snapshot) er
 			return err
 		}
 	}
+	if len(after.Events) > 0 {
+		if _, err := tx.NewInsert().Model(&after.Events).Exec(ctx); err != nil {
+			return wrap(err, "writing events")
+		}
+	}
 	return s.saveOperations(ctx, tx, before, after)
 }
 
@@ -198,7 +207,7 @@ func (s *Store) remove(ctx context.Context, tx bun.Tx, after *Snapshot) error {
 }
 
 func (s *Store) removeCluster(ctx context.Context, tx bun.Tx, uuid string) error {
-	for _, m := range []any{(*Node)(nil), (*NodeGroup)(nil), (*Secret)(nil), (*Resource)(nil), (*Scope)(nil)} {
+	for _, m := range []any{(*Node)(nil), (*NodeGroup)(nil), (*Secret)(nil), (*Resource)(nil), (*Scope)(nil), (*Watch)(nil)} {
 		if _, err := tx.NewDelete().Model(m).Where("cluster_uuid = ?", uuid).Exec(ctx); err != nil {
 			return wrap(err, "removing what belongs to a cluster")
 		}

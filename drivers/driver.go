@@ -16,6 +16,7 @@ package drivers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -98,12 +99,29 @@ type Infrastructure interface {
 	EnsureMembers(ctx context.Context, s *Site, addresses []string) Result
 	// EnsureFloatingIP gives the port a floating IP under this name and records it.
 	EnsureFloatingIP(ctx context.Context, s *Site, name, portID string) Result
+	// Image looks an image up by name or id; ErrNoImage when the cluster's project sees none, or several.
+	Image(ctx context.Context, s *Site, nameOrID string) (Image, error)
+	// Verify compares what the ledger holds with the cloud, by one listing of each kind, and tells the differences. It
+	// changes nothing. Nodes are those that have hosts, with true for control planes: their ports are looked at too. What it
+	// says is gone was asked for by its id as well, so that a list that hides something does no harm.
+	Verify(ctx context.Context, s *Site, nodes map[string]bool) ([]Drift, error)
+	// Disown makes an intent again of each record whose object Verify said is gone, and keeps its attributes: the Ensure…
+	// methods then make it anew, at its old address where that is still to be had.
+	Disown(ctx context.Context, s *Site, found []Drift) error
+	// EnsurePorts gives the ports of these nodes their security groups.
+	EnsurePorts(ctx context.Context, s *Site, nodes map[string]bool) Result
 	// Remove deletes one object that the ledger holds, of any kind that this driver makes, and forgets it when it was
 	// seen to be gone. Objects that others hang on answer Continue and name what holds them.
 	Remove(ctx context.Context, s *Site, r Resource) Result
 	// Network gives the network and subnet that hosts and VIP are on; ok is false before EnsureNetwork is Done.
 	Network(ctx context.Context, s *Site) (networkID, subnetID string, ok bool)
 }
+
+// Image is what hosts are made of.
+type Image struct{ ID, Distro, KubernetesVersion string }
+
+// ErrNoImage says that there is no image, or no single one, of that name.
+var ErrNoImage = errors.New("there is no such image")
 
 // Host is a machine as the cluster wants it.
 type Host struct {
@@ -120,10 +138,13 @@ type Host struct {
 	DockerVolumeType string
 }
 
+// HostGone is the state of a host that the ledger holds and that is not there any more.
+const HostGone = "gone"
+
 // HostStatus is what the cloud says of a host.
 type HostStatus struct {
 	ID        string
-	State     string // the service's own word
+	State     string // the service's own word, or HostGone
 	Addresses []string
 }
 
@@ -137,9 +158,13 @@ type Machines interface {
 	EnsureAddress(ctx context.Context, s *Site, h Host) Result
 	// EnsureHost asks for the host with this user data and answers Done when it runs.
 	EnsureHost(ctx context.Context, s *Site, h Host, userData []byte) Result
+	// RebootHost starts a host again, with its power cut when hard, and answers Done when that was accepted. A host that is
+	// off is switched on. One that is being changed already is left alone.
+	RebootHost(ctx context.Context, s *Site, name string, hard bool) Result
 	// RemoveHost makes the host gone with all that the ledger holds of it, and forgets it.
 	RemoveHost(ctx context.Context, s *Site, name string) Result
-	// Status tells what the cloud says of each host in the ledger, from one listing.
+	// Status tells what the cloud says of each host in the ledger, from one listing. One that is missing there is asked for
+	// by its id before it is said to be gone.
 	Status(ctx context.Context, s *Site) (map[string]HostStatus, error)
 	// Remove deletes one object that the ledger holds, of the kinds that belong to this driver but to no host.
 	Remove(ctx context.Context, s *Site, r Resource) Result

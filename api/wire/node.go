@@ -16,6 +16,7 @@ type Node struct {
 	Ready       bool           `json:"ready"`
 	Version     *string        `json:"version"` // of its kubelet, once it was seen
 	Conditions  []db.Condition `json:"conditions"`
+	Unhealthy   *string        `json:"unhealthy_since"` // null while it is ready
 	CreatedAt   string         `json:"created_at"`
 	UpdatedAt   *string        `json:"updated_at"`
 }
@@ -23,7 +24,7 @@ type Node struct {
 // NewNode views a row; g is its node group.
 func NewNode(n *db.Node, g *db.NodeGroup) Node {
 	v := Node{UUID: n.UUID, Name: n.Name, NodeGroupID: n.NodeGroupUUID, NodeGroup: g.Name, Role: g.Role, Driver: g.Driver, ServerID: textOrNull(n.HostID),
-		Addresses: list(n.Addresses), State: n.State, Ready: n.Ready, Version: textOrNull(n.Version), Conditions: n.Conditions,
+		Addresses: list(n.Addresses), State: n.State, Ready: n.Ready, Version: textOrNull(n.Version), Conditions: n.Conditions, Unhealthy: timeOrNull(n.UnhealthySince),
 		CreatedAt: Time(n.CreatedAt), UpdatedAt: timeOrNull(n.UpdatedAt)}
 	if v.Conditions == nil {
 		v.Conditions = []db.Condition{}

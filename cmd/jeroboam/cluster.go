@@ -55,6 +55,13 @@ func clusterCommands() []clusterCommand {
 		{"event list", "CLUSTER", "list what happened to a cluster, oldest first", 1, 1,
 			"A cluster that is gone is named by its UUID.", eventListFlags},
 		{"node list", "CLUSTER", "list a cluster's nodes with their servers and conditions", 1, 1, "", none(nodeList)},
+		{"hibernate", "CLUSTER", "take away all workers, and remember how many there were", 1, 1,
+			"The control plane stays. Until it is resumed the cluster is not resized; it can be deleted.", none(restCluster("hibernate"))},
+		{"resume", "CLUSTER", "bring back the workers of a hibernated cluster", 1, 1, "", none(restCluster("resume"))},
+		{"maintenance show", "CLUSTER", "show when a cluster may be changed by itself, and when its workers rest", 1, 1, "", none(showMaintenance)},
+		{"maintenance set", "CLUSTER", "set windows and schedule of a cluster", 1, 1,
+			"Replaces all of it: what is not given is unset. DAYS are like mon-fri or sat,sun; without them it is every day.", maintenanceFlags},
+		{"maintenance unset", "CLUSTER", "take away windows and schedule of a cluster", 1, 1, "", none(unsetMaintenance)},
 		{"resource list", "CLUSTER", "list every object in the cloud that belongs to a cluster", 1, 1, "", none(resourceList)},
 	}
 }
@@ -81,7 +88,7 @@ func (s shell) runCluster(ctx context.Context, args []string) int {
 func clusterUsage(s shell) {
 	fmt.Fprintf(s.stderr, "Usage: %s cluster COMMAND CLUSTER [options]\n\nClusters beyond what `openstack coe cluster` tells of them.\n\nCommands:\n", name)
 	for _, c := range clusterCommands() {
-		fmt.Fprintf(s.stderr, "  %-16s  %s\n", c.words, c.help)
+		fmt.Fprintf(s.stderr, "  %-17s  %s\n", c.words, c.help)
 	}
 	fmt.Fprintf(s.stderr, "\nWho asks is read from clouds.yaml (--os-cloud, OS_CLOUD) or the OS_* variables.\n%s cluster COMMAND --help tells the options of a command.\n", name)
 }

@@ -81,6 +81,15 @@ func TestClusterCommands(t *testing.T) {
 		t.Errorf("%d servers", n)
 	}
 	want(t, []string{"node", "list", "-f", "yaml", "demo", "-c", "name"}, "- name: demo-")
+	want(t, []string{"maintenance", "set", "demo", "--time-zone", "Europe/Berlin", "--window", "sat,sun 02:00 4h", "--hibernate", "mon-fri 20:00", "--resume", "07:00"},
+		"| time_zone    | Europe/Berlin", "| windows      | sat,sun 02:00 4h0m0s", "| hibernate    | mon,tue,wed,thu,fri 20:00", "| resume       | 07:00")
+	want(t, []string{"maintenance", "show", "demo", "-f", "value", "-c", "hibernated"}, "False")
+	want(t, []string{"hibernate", "demo"}, "has been accepted")
+	want(t, []string{"watch", "demo"}, "Cluster demo is UPDATE_COMPLETE.")
+	want(t, []string{"maintenance", "show", "demo", "-f", "value", "-c", "hibernated"}, "True")
+	want(t, []string{"resume", "demo"}, "has been accepted")
+	want(t, []string{"watch", "demo"}, "Cluster demo is UPDATE_COMPLETE.")
+	want(t, []string{"maintenance", "unset", "demo"}, "has no maintenance windows")
 	want(t, []string{"preflight", "--cluster-template", "k8s", "another"}, "Nothing stands against this create.")
 	if out, _, code := cli(t, "preflight", "--cluster-template", "k8s", "--master-count", "2", "--labels", "kube_tag=nine"); code != 1 ||
 		!strings.Contains(out, "| master_count    |") || !strings.Contains(out, "| labels.kube_tag |") {
@@ -90,7 +99,7 @@ func TestClusterCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, []string{"watch", id}, "Cluster "+id+" is gone.")
-	want(t, []string{"operation", "list", id, "-f", "value", "-c", "kind"}, "cluster.delete\ncluster.create\ncluster.create\n")
+	want(t, []string{"operation", "list", id, "-f", "value", "-c", "kind"}, "cluster.delete\ncluster.resume\ncluster.hibernate\ncluster.create\ncluster.create\n")
 }
 
 func TestClusterCommandsRefuse(t *testing.T) {
@@ -113,6 +122,8 @@ func TestClusterCommandsRefuse(t *testing.T) {
 		{"an unknown format", []string{"node", "list", "nope", "-f", "csv"}, 1, "table, json, yaml, value"},
 		{"an unknown option", []string{"node", "list", "nope", "--fast"}, 2, "fast"},
 		{"an unknown cloud", []string{"node", "list", "nope", "--os-cloud", "yours"}, 1, `cloud "yours" not found`},
+		{"no duration", []string{"maintenance", "set", "nope", "--window", "sat 02:00"}, 2, "duration"},
+		{"no day", []string{"maintenance", "set", "nope", "--resume", "someday 02:00"}, 2, "someday"},
 		{"help", []string{"preflight", "--help"}, 0, "--"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

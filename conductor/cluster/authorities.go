@@ -11,14 +11,19 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
+	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
 )
 
 // trusted are the certificates of an authority and of those that are trusted beside it while it is being replaced. The
 // first one is that of the authority that signs.
 func (w *work) trusted(ctx context.Context, name string) ([]byte, error) {
+	return trust(w.s.Cluster.SecretRefs, name, func(name string) (pki.Bundle, error) { return w.secret(ctx, name) })
+}
+
+func trust(refs map[string]string, name string, secret func(name string) (pki.Bundle, error)) ([]byte, error) {
 	var all []byte
-	for _, name := range ops.Trusted(w.s.Cluster.SecretRefs, name) {
-		b, err := w.secret(ctx, name)
+	for _, name := range ops.Trusted(refs, name) {
+		b, err := secret(name)
 		if err != nil {
 			return nil, err
 		}

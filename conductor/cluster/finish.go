@@ -30,8 +30,11 @@ func (w *work) complete() {
 	if kind == ops.NodeGroupDelete {
 		w.s.RemoveNodeGroup(w.op.NodeGroupUUID)
 	}
-	if kind == ops.ClusterCreate {
+	switch kind {
+	case ops.ClusterCreate:
 		w.clusterIsUp()
+	case ops.ClusterRepair:
+		w.apiAddress()
 	}
 	w.clusterStatus()
 }
@@ -52,15 +55,19 @@ func (w *work) versionOf(g *db.NodeGroup, n *db.Node) string {
 
 func (w *work) clusterIsUp() {
 	c := w.s.Cluster
-	if address, ok := w.publicAddress(); ok {
-		url := fmt.Sprintf("https://%s:%d", address, w.spec.APIPort)
-		c.APIAddress = &url
-	}
+	w.apiAddress()
 	healthy := "HEALTHY"
 	c.COEVersion, c.HealthStatus = &w.spec.KubernetesVersion, &healthy
 	c.HealthStatusReason = db.Strings{"api": "ok"}
 	for _, n := range w.s.Nodes {
 		c.HealthStatusReason[n.Name+".Ready"] = "True"
+	}
+}
+
+func (w *work) apiAddress() {
+	if address, ok := w.publicAddress(); ok {
+		url := fmt.Sprintf("https://%s:%d", address, w.spec.APIPort)
+		w.s.Cluster.APIAddress = &url
 	}
 }
 
@@ -130,4 +137,7 @@ func (w *work) clusterStatus() {
 		return
 	}
 	c.Status, c.StatusReason = kind.Complete(), nil
+	if text := ops.Resting(w.s); text != "" {
+		c.StatusReason = &text
+	}
 }

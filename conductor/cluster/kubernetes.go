@@ -60,31 +60,17 @@ func (k *KubeClients) forget(id string) {
 	}
 }
 
-// find gives the client of a cluster; nil when there is none for its address and what it is trusted by.
-func (k *KubeClients) find(id, access string, now time.Time) *kube.Client {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.kept(id, access, now)
-}
-
-func (k *KubeClients) kept(id, access string, now time.Time) *kube.Client {
-	if e := k.clients[id]; e != nil && e.access == access && now.Before(e.expires) {
-		return e.client
-	}
-	return nil
-}
-
-// get does the same, and makes one when there is none.
+// get gives the client of a cluster, which is made when there is none for its address and what it is trusted by.
 func (k *KubeClients) get(id, access string, now time.Time, make func() (*kube.Client, error)) (*kube.Client, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if c := k.kept(id, access, now); c != nil {
+	if c := k.find(id, access, now); c != nil {
 		return c, nil
 	}
-	c, err := make()
+	c, err := make() // not with the lock held: it may read the CA from afar
 	if err != nil {
 		return nil, err
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.clients == nil {
 		k.clients = map[string]*kubeEntry{}
 	}
@@ -102,6 +88,15 @@ func (k *KubeClients) get(id, access string, now time.Time, make func() (*kube.C
 	return c, nil
 }
 
+func (k *KubeClients) find(id, access string, now time.Time) *kube.Client {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := k.clients[id]; e != nil && e.access == access && now.Before(e.expires) {
+		return e.client
+	}
+	return nil
+}
+
 // kube gives an administrator's client of the cluster, at the address that everybody uses.
 func (w *work) kube(ctx context.Context) (*kube.Client, error) {
 	address, ok := w.publicAddress()
@@ -109,23 +104,26 @@ func (w *work) kube(ctx context.Context) (*kube.Client, error) {
 		return nil, errors.New("the address of the Kubernetes API is not known")
 	}
 	endpoint := "https://" + net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort))
-	access := endpoint // a client that knows other authorities is another client
-	for _, name := range ops.Trusted(w.s.Cluster.SecretRefs, ops.SecretCA) {
-		access += " " + w.s.Cluster.SecretRefs[name]
+	return w.e.kubeClient(w.s.Cluster, endpoint, func(name string) (pki.Bundle, error) { return w.secret(ctx, name) })
+}
+
+// kubeClient gives an administrator's client of a cluster, whose secrets are read only when there is none. A client that
+// knows other authorities is another client.
+func (e *Executor) kubeClient(c *db.Cluster, endpoint string, secret func(name string) (pki.Bundle, error)) (*kube.Client, error) {
+	access := endpoint
+	for _, name := range ops.Trusted(c.SecretRefs, ops.SecretCA) {
+		access += " " + c.SecretRefs[name]
 	}
-	if c := w.e.Kube.find(w.s.Cluster.UUID, access, w.e.Now()); c != nil {
-		return c, nil
-	}
-	ca, err := w.secret(ctx, ops.SecretCA)
-	if err != nil {
-		return nil, err
-	}
-	trusted, err := w.trusted(ctx, ops.SecretCA)
-	if err != nil {
-		return nil, err
-	}
-	return w.e.Kube.get(w.s.Cluster.UUID, access, w.e.Now(), func() (*kube.Client, error) {
-		cert, key, err := clientCertificate(ca, w.e.Now())
+	return e.Kube.get(c.UUID, access, e.Now(), func() (*kube.Client, error) {
+		ca, err := secret(ops.SecretCA)
+		if err != nil {
+			return nil, err
+		}
+		trusted, err := trust(c.SecretRefs, ops.SecretCA, secret)
+		if err != nil {
+			return nil, err
+		}
+		cert, key, err := clientCertificate(ca, e.Now())
 		if err != nil {
 			return nil, err
 		}

@@ -51,9 +51,9 @@ func (w *work) fillNode(n *db.Node) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if x, ok := w.inKube[n.Name]; ok {
-		n.Version, n.Conditions = x.Version, nil
-		for _, c := range x.Conditions {
-			n.Conditions = append(n.Conditions, db.Condition(c))
+		n.Version, n.Conditions = x.Version, conditions(x)
+		if x.Ready {
+			n.UnhealthySince = nil
 		}
 	}
 }

@@ -40,6 +40,16 @@ func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
 		scale(s, g, now)
 	case ops.ClusterUpgrade, ops.NodeGroupUpgrade:
 		return planUpgrade(op, s, first, now)
+	case ops.ClusterHibernate, ops.ClusterResume:
+		for _, g := range s.NodeGroups {
+			if g.Role == db.RoleMaster {
+				continue
+			}
+			if first {
+				giveUpUnready(s, g)
+			}
+			scale(s, g, now)
+		}
 	case ops.NodeGroupDelete:
 		g, err := groupOf(op, s)
 		if err != nil {

@@ -115,6 +115,12 @@ func (w *work) graph() (*flow.Graph, error) {
 		b.rotateCredential()
 	case ops.ClusterRenewCertificates:
 		b.renewCertificates()
+	case ops.NodeGroupHeal:
+		b.healGroup()
+	case ops.ClusterRepair:
+		b.repairCluster()
+	case ops.ClusterHibernate, ops.ClusterResume:
+		b.restOrWake()
 	case ops.ClusterUpgrade, ops.NodeGroupUpgrade:
 		b.upgrade()
 	default:

@@ -28,6 +28,7 @@ func initial() []table {
 		{"quota", []string{"id ID!", "project_id" + word, "resource" + word, "hard_limit" + count, "created_at" + when, "updated_at" + then}, []string{"unique project_id, resource"}},
 		{"service", []string{"id ID!", "host" + word, "binary_name" + word, "report_count" + big, "last_seen_up" + when, "disabled" + flag, "disabled_reason" + words,
 			"created_at" + when, "updated_at" + then}, []string{"unique host, binary_name"}},
+		{"watch", []string{"cluster_uuid" + uuid + " PRIMARY KEY", "health_at" + big, "drift_at" + big, "failures" + count}, []string{"health_at", "drift_at"}},
 		{"project", []string{"id" + word + " PRIMARY KEY", "seq" + big}, nil},
 	}...)
 }
@@ -45,12 +46,12 @@ func resources() []table {
 			"ssh_public_key TEXT!", "docker_volume_size INTEGER", "labels" + text, "master_flavor_id" + words, "flavor_id" + words, "create_timeout INTEGER", "discovery_url" + words,
 			"fixed_network" + words, "fixed_subnet" + words, "floating_ip_enabled" + flag, "master_lb_enabled" + flag, "spec" + text, "secret_refs" + text, "status" + word,
 			"status_reason TEXT!", "health_status" + words, "health_status_reason" + text, "api_address" + words, "coe_version" + words, "container_version" + words,
-			"created_at" + when, "updated_at" + then}, []string{"unique uuid", "project_id", "name", "cluster_template_id"}},
+			"maintenance" + text, "scheduled_at" + then, "created_at" + when, "updated_at" + then}, []string{"unique uuid", "project_id", "name", "cluster_template_id"}},
 		{"nodegroup", []string{"id ID!", "uuid" + uuid, "cluster_uuid" + uuid, "project_id" + word, "name" + word, "role" + word, "is_default" + flag, "driver" + word,
 			"flavor_id" + word, "image_id" + word, "docker_volume_size INTEGER", "labels" + text, "node_count" + count, "min_node_count" + count, "max_node_count INTEGER",
-			"node_labels" + text, "node_taints" + text, "spec" + text, "node_addresses" + text, "version" + words, "status" + word, "status_reason TEXT!",
-			"created_at" + when, "updated_at" + then}, []string{"unique uuid", "unique cluster_uuid, name", "project_id"}},
+			"node_labels" + text, "node_taints" + text, "spec" + text, "node_addresses" + text, "version" + words, "status" + word, "status_reason TEXT!", "resume_count INTEGER",
+			"healing" + text, "created_at" + when, "updated_at" + then}, []string{"unique uuid", "unique cluster_uuid, name", "project_id"}},
 		{"node", []string{"id ID!", "uuid" + uuid, "cluster_uuid" + uuid, "nodegroup_uuid" + uuid, "name" + word, "state" + word, "first" + flag, "host_id" + word, "addresses" + text,
-			"ready" + flag, "version" + word, "created_at" + when, "updated_at" + then}, []string{"unique uuid", "unique cluster_uuid, name", "nodegroup_uuid"}},
+			"ready" + flag, "version" + word, "unhealthy_since" + then, "created_at" + when, "updated_at" + then}, []string{"unique uuid", "unique cluster_uuid, name", "nodegroup_uuid"}},
 	}
 }

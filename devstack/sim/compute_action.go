@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ func serverAction(q *call) (any, error) {
 		case "os-start":
 			return nil, q.switchServer(o, "start", "SHUTOFF", "powering-on", func() { q.Cloud.activate(o) })
 		case "reboot":
-			return nil, q.switchServer(o, "reboot", "ACTIVE", "rebooting", func() { q.powerOff(o, func() { q.Cloud.activate(o) }) })
+			return nil, q.reboot(o, asDoc(argument).str("type"))
 		case "rebuild":
 			return q.rebuild(o, asDoc(argument))
 		case "os-getConsoleOutput":
@@ -31,7 +32,7 @@ func serverAction(q *call) (any, error) {
 
 // switchServer checks the state and starts a change of it.
 func (q *call) switchServer(o *object, name, from, task string, done func()) error {
-	if o.doc.str("status") != from && !(name == "reboot" && o.doc.str("status") == "SHUTOFF") {
+	if o.doc.str("status") != from {
 		return fail(http.StatusConflict, "", "Cannot '%s' instance %s while it is in vm_state %s", name, o.id, o.doc.str("OS-EXT-STS:vm_state"))
 	}
 	if t := o.doc.str("OS-EXT-STS:task_state"); t != "" {
@@ -41,6 +42,32 @@ func (q *call) switchServer(o *object, name, from, task string, done func()) err
 	q.start(q.options.Latency.ServerAction, func() {
 		if q.alive(o) && o.doc.str("OS-EXT-STS:task_state") == task {
 			done()
+		}
+	}, func(message string) { q.failServer(o, message) })
+	return nil
+}
+
+// reboot: softly only what runs and is left alone; hard also what is off, in ERROR or being rebooted.
+func (q *call) reboot(o *object, how string) error {
+	status, task, hard := o.doc.str("status"), o.doc.str("OS-EXT-STS:task_state"), how == "HARD"
+	if how != "SOFT" && !hard {
+		return badRequest("Invalid input for field/attribute type. Value: %s. '%s' is not one of ['HARD', 'Hard', 'hard', 'SOFT', 'Soft', 'soft']", how, how)
+	}
+	states, tasks, during := []string{"ACTIVE"}, []string{""}, "REBOOT"
+	if hard {
+		states, tasks, during = []string{"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "ERROR", "REBOOT", "HARD_REBOOT"}, []string{"", "rebooting", "rebooting_hard"}, "HARD_REBOOT"
+	}
+	switch {
+	case !slices.Contains(states, status):
+		return fail(http.StatusConflict, "", "Cannot 'reboot' instance %s while it is in vm_state %s", o.id, o.doc.str("OS-EXT-STS:vm_state"))
+	case !slices.Contains(tasks, task):
+		return fail(http.StatusConflict, "", "Cannot 'reboot' instance %s while it is in task_state %s", o.id, task)
+	}
+	task = map[bool]string{false: "rebooting", true: "rebooting_hard"}[hard]
+	o.doc["status"], o.doc["OS-EXT-STS:task_state"] = during, task
+	q.start(q.options.Latency.ServerAction, func() {
+		if q.alive(o) && o.doc.str("OS-EXT-STS:task_state") == task {
+			q.powerOff(o, func() { q.Cloud.activate(o) })
 		}
 	}, func(message string) { q.failServer(o, message) })
 	return nil

@@ -241,6 +241,15 @@ func (n *Compute) Server(ctx context.Context, id string) (Server, error) {
 	return serverInfo(*x), nil
 }
 
+// RebootServer starts it again; hard also when it is off or in ERROR. A conflict: it cannot be now.
+func (n *Compute) RebootServer(ctx context.Context, id string, hard bool) error {
+	method := servers.SoftReboot
+	if hard {
+		method = servers.HardReboot
+	}
+	return wrap(compute, servers.Reboot(ctx, n.c, id, servers.RebootOpts{Type: method}).ExtractErr(), "rebooting server %s", id)
+}
+
 // DeleteServer asks for its end.
 func (n *Compute) DeleteServer(ctx context.Context, id string) error {
 	return wrap(compute, servers.Delete(ctx, n.c, id).ExtractErr(), "deleting server %s", id)

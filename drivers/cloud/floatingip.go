@@ -23,9 +23,9 @@ func (n *Network) FindFloatingIPs(ctx context.Context, mark string) ([]FloatingI
 	return mapSlice(l, floatingIP), wrap(network, err, "reading floating IPs")
 }
 
-// CreateFloatingIP makes one from the external network for the port.
-func (n *Network) CreateFloatingIP(ctx context.Context, mark, externalNetworkID, portID string) (FloatingIP, error) {
-	x, err := floatingips.Create(ctx, n.c, floatingips.CreateOpts{Description: mark, ProjectID: n.projectID, FloatingNetworkID: externalNetworkID, PortID: portID}).Extract()
+// CreateFloatingIP makes one from the external network for the port, with this address if one is given.
+func (n *Network) CreateFloatingIP(ctx context.Context, mark, externalNetworkID, portID, address string) (FloatingIP, error) {
+	x, err := floatingips.Create(ctx, n.c, floatingips.CreateOpts{Description: mark, ProjectID: n.projectID, FloatingNetworkID: externalNetworkID, PortID: portID, FloatingIP: address}).Extract()
 	if err != nil {
 		return FloatingIP{}, wrap(network, err, "creating a floating IP for port %s", portID)
 	}

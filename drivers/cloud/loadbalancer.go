@@ -63,12 +63,13 @@ type ListenerSpec struct {
 	LoadBalancerID, Name, Tag string
 	Port                      int
 	AllowedCIDRs              []string
+	PoolID                    string // where its connections go, if there is a pool already
 }
 
 // AddListener opens the port. A second one for it is a conflict.
 func (o *LoadBalancer) AddListener(ctx context.Context, s ListenerSpec) error {
 	_, err := listeners.Create(ctx, o.c, listeners.CreateOpts{LoadbalancerID: s.LoadBalancerID, Name: s.Name, Protocol: listeners.ProtocolTCP, ProtocolPort: s.Port,
-		AllowedCIDRs: s.AllowedCIDRs, Tags: []string{s.Tag}}).Extract()
+		AllowedCIDRs: s.AllowedCIDRs, DefaultPoolID: s.PoolID, Tags: []string{s.Tag}}).Extract()
 	return wrap(loadBalancer, err, "adding listener %s", s.Name)
 }
 

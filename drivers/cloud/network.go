@@ -75,7 +75,7 @@ func (n *Network) IsExternal(ctx context.Context, id string) (bool, error) {
 	return !empty, wrap(network, err, "reading networks")
 }
 
-// FindNetworks lists the networks with this name and mark.
+// FindNetworks lists the networks with this mark, and with this name unless it is empty.
 func (n *Network) FindNetworks(ctx context.Context, name, mark string) ([]string, error) {
 	pages, err := networks.List(n.c, networks.ListOpts{Name: name, ProjectID: n.projectID, Description: mark}).AllPages(ctx)
 	if err != nil {
@@ -145,7 +145,7 @@ func (n *Network) Subnets(ctx context.Context, nameOrID, networkID string) ([]Su
 	return nil, nil
 }
 
-// FindSubnets lists the subnets with this name and mark.
+// FindSubnets lists the subnets with this mark, and with this name unless it is empty.
 func (n *Network) FindSubnets(ctx context.Context, name, mark string) ([]string, error) {
 	pages, err := subnets.List(n.c, subnets.ListOpts{Name: name, ProjectID: n.projectID, Description: mark}).AllPages(ctx)
 	if err != nil {
@@ -178,7 +178,7 @@ func (n *Network) DeleteSubnet(ctx context.Context, id string) error {
 	return wrap(network, subnets.Delete(ctx, n.c, id).ExtractErr(), "deleting subnet %s", id)
 }
 
-// FindRouters lists the routers with this name and mark.
+// FindRouters lists the routers with this mark, and with this name unless it is empty.
 func (n *Network) FindRouters(ctx context.Context, name, mark string) ([]string, error) {
 	pages, err := routers.List(n.c, routers.ListOpts{Name: name, ProjectID: n.projectID, Description: mark}).AllPages(ctx)
 	if err != nil {
@@ -237,10 +237,11 @@ func (n *Network) RemoveRouterInterface(ctx context.Context, routerID, subnetID 
 // Port is a port with its first address.
 type Port struct {
 	ID, Name, Description, NetworkID, SubnetID, Address, DeviceID, DeviceOwner, Status string
+	SecurityGroups                                                                     []string
 }
 
 func portInfo(p ports.Port) Port {
-	i := Port{ID: p.ID, Name: p.Name, Description: p.Description, NetworkID: p.NetworkID, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Status: p.Status}
+	i := Port{ID: p.ID, Name: p.Name, Description: p.Description, NetworkID: p.NetworkID, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Status: p.Status, SecurityGroups: p.SecurityGroups}
 	if len(p.FixedIPs) > 0 {
 		i.SubnetID, i.Address = p.FixedIPs[0].SubnetID, p.FixedIPs[0].IPAddress
 	}
@@ -257,7 +258,7 @@ func (n *Network) Ports(ctx context.Context, o ports.ListOpts) ([]Port, error) {
 	return mapSlice(l, portInfo), wrap(network, err, "reading ports")
 }
 
-// FindPorts lists the ports with this name and mark.
+// FindPorts lists the ports with this mark, and with this name unless it is empty.
 func (n *Network) FindPorts(ctx context.Context, name, mark string) ([]Port, error) {
 	return n.Ports(ctx, ports.ListOpts{Name: name, ProjectID: n.projectID, Description: mark})
 }
@@ -289,6 +290,12 @@ func (n *Network) Port(ctx context.Context, id string) (Port, error) {
 		return Port{}, wrap(network, err, "reading port %s", id)
 	}
 	return portInfo(*x), nil
+}
+
+// SetPortGroups makes the security groups of a port exactly these.
+func (n *Network) SetPortGroups(ctx context.Context, id string, groups []string) error {
+	_, err := ports.Update(ctx, n.c, id, ports.UpdateOpts{SecurityGroups: &groups}).Extract()
+	return wrap(network, err, "setting the security groups of port %s", id)
 }
 
 // DeletePort deletes a port.

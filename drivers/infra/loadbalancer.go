@@ -66,7 +66,11 @@ func populate(ctx context.Context, s *drivers.Site, o *cloud.LoadBalancer, x clo
 	switch {
 	case len(x.ListenerIDs) == 0:
 		what = "listener"
-		err = o.AddListener(ctx, cloud.ListenerSpec{LoadBalancerID: x.ID, Name: x.Name, Tag: s.Cluster.Tag(), Port: s.Cluster.APIPort, AllowedCIDRs: s.Cluster.AllowedCIDRs})
+		spec := cloud.ListenerSpec{LoadBalancerID: x.ID, Name: x.Name, Tag: s.Cluster.Tag(), Port: s.Cluster.APIPort, AllowedCIDRs: s.Cluster.AllowedCIDRs}
+		if len(x.PoolIDs) > 0 { // it outlives a listener that somebody deletes
+			spec.PoolID = x.PoolIDs[0]
+		}
+		err = o.AddListener(ctx, spec)
 	case len(x.PoolIDs) == 0:
 		what = "pool"
 		err = o.AddPool(ctx, x.ListenerIDs[0], x.Name, s.Cluster.Tag())
@@ -143,9 +147,12 @@ func (i *Infrastructure) createLoadBalancer(ctx context.Context, s *drivers.Site
 	if err != nil {
 		return drivers.Found{}, err
 	}
-	address, err := chooseAddress(subnet, used, s.Cluster.UUID)
-	if err != nil {
-		return drivers.Found{}, &drivers.Fault{Class: drivers.ClassUser, Err: err}
+	before, _ := s.Ledger.Find(drivers.KindLoadBalancer, LoadBalancerName(s)) // one that is gone: everybody knows its address
+	address := before.Attrs[drivers.AttrAddress]
+	if address == "" || used[address] {
+		if address, err = chooseAddress(subnet, used, s.Cluster.UUID); err != nil {
+			return drivers.Found{}, &drivers.Fault{Class: drivers.ClassUser, Err: err}
+		}
 	}
 	x, err := o.Create(ctx, cloud.LoadBalancerSpec{Name: LoadBalancerName(s), Tag: s.Cluster.Tag(), Provider: s.Cluster.LBProvider,
 		SubnetID: subnetID, Address: address})
@@ -240,7 +247,7 @@ func (i *Infrastructure) EnsureFloatingIP(ctx context.Context, s *drivers.Site, 
 			return out, err
 		},
 		Create: func(ctx context.Context) (drivers.Found, error) {
-			x, err := n.CreateFloatingIP(ctx, mark, s.Cluster.ExternalNetworkID, portID)
+			x, err := i.createFloatingIP(ctx, s, n, mark, ipName, portID)
 			return drivers.Found{ID: x.ID, Attrs: map[string]string{drivers.AttrAddress: x.Address, drivers.AttrPortID: portID}}, err
 		},
 		Delete: n.DeleteFloatingIP})
@@ -251,4 +258,20 @@ func (i *Infrastructure) EnsureFloatingIP(ctx context.Context, s *drivers.Site, 
 		return Verdict(err)
 	}
 	return Verdict(s.Ledger.Confirm(ctx, r.Kind, r.Name, r.ID, map[string]string{drivers.AttrAddress: r.Attrs[drivers.AttrAddress], drivers.AttrPortID: portID}))
+}
+
+// createFloatingIP asks for the address that a floating IP which is gone had: clients know it, and it is in certificates.
+// Only administrators may choose one, so the service itself asks for that; when it is not to be had another one does.
+func (i *Infrastructure) createFloatingIP(ctx context.Context, s *drivers.Site, n *cloud.Network, mark, ipName, portID string) (cloud.FloatingIP, error) {
+	before, _ := s.Ledger.Find(drivers.KindFloatingIP, ipName)
+	if address := before.Attrs[drivers.AttrAddress]; address != "" {
+		if c, err := i.clouds.Service(ctx); err == nil {
+			if own, err := c.ForProject(s.Cluster.ProjectID).Network(); err == nil {
+				if x, err := own.CreateFloatingIP(ctx, mark, s.Cluster.ExternalNetworkID, portID, address); err == nil || cloud.IsUnreachable(err) {
+					return x, err
+				}
+			}
+		}
+	}
+	return n.CreateFloatingIP(ctx, mark, s.Cluster.ExternalNetworkID, portID, "")
 }

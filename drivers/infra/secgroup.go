@@ -58,19 +58,21 @@ func rules(ctx context.Context, n *cloud.Network, groupID string, want []cloud.R
 	if err != nil {
 		return err
 	}
-	for _, r := range want {
-		same := func(x cloud.Rule) bool {
-			x.Description, r.Description = "", ""
-			return canonical(x) == canonical(r)
-		}
-		if slices.ContainsFunc(g.Rules, same) {
-			continue
-		}
+	for _, r := range missingRules(g, want) {
 		if err := n.AddRule(ctx, groupID, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func missingRules(g cloud.SecurityGroup, want []cloud.Rule) []cloud.Rule {
+	return slices.DeleteFunc(want, func(r cloud.Rule) bool {
+		return slices.ContainsFunc(g.Rules, func(x cloud.Rule) bool {
+			x.Description, r.Description = "", ""
+			return canonical(x) == canonical(r)
+		})
+	})
 }
 
 // canonical evens out two ways to say the same: «from anywhere» is an empty prefix for Neutron.

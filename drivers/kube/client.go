@@ -29,7 +29,8 @@ const (
 	requestsPerSecond = 50
 	requestBurst      = 100
 	idleConnections   = 2
-	idleTime          = 30 * time.Second
+	// A cluster's health is looked at about once a minute: its connection lasts from one look to the next.
+	idleTime = 2 * time.Minute
 )
 
 // Access is how to reach the API of one cluster, and as whom.

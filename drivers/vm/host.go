@@ -120,9 +120,42 @@ func (m *Machines) Status(ctx context.Context, s *drivers.Site) (map[string]driv
 	}
 	out := map[string]drivers.HostStatus{}
 	for _, r := range s.Ledger.All() {
-		if x, ok := all[r.ID]; ok && r.Kind == drivers.KindServer {
+		if r.Kind != drivers.KindServer || r.ID == "" {
+			continue
+		}
+		x, ok := all[r.ID]
+		if !ok {
+			x, err = n.Server(ctx, r.ID)
+		}
+		switch {
+		case cloud.IsNotFound(err):
+			out[r.Name] = drivers.HostStatus{ID: r.ID, State: drivers.HostGone}
+		case err != nil:
+			return nil, err
+		default:
 			out[r.Name] = drivers.HostStatus{ID: x.ID, State: x.Status, Addresses: x.Addresses}
 		}
+		err = nil
 	}
 	return out, nil
+}
+
+// RebootHost asks Nova to start a server again. Hard also gets those that are in ERROR or switched off.
+func (m *Machines) RebootHost(ctx context.Context, s *drivers.Site, name string, hard bool) drivers.Result {
+	n, err := m.compute(ctx, s)
+	if err != nil {
+		return infra.Verdict(err)
+	}
+	r, ok := s.Ledger.Find(drivers.KindServer, name)
+	if !ok || r.ID == "" {
+		return drivers.Failed(drivers.ClassInternal, "host %s has no server", name)
+	}
+	err = n.RebootServer(ctx, r.ID, hard)
+	if cloud.IsConflict(err) && !hard { // it does not run, or is starting again already
+		return drivers.Done()
+	}
+	if cloud.IsConflict(err) {
+		return drivers.Continue(drivers.PollInterval, "%s", err.Error())
+	}
+	return infra.Verdict(err)
 }

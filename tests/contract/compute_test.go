@@ -144,6 +144,15 @@ func TestServers(t *testing.T) {
 		return err == nil && p.Status == "ACTIVE"
 	})
 
+	for _, hard := range []bool{false, true, true} { // also while it is being rebooted
+		b.must(n.RebootServer(ctx, id, hard))
+		if hard {
+			continue
+		}
+		b.server(id, "ACTIVE")
+	}
+	b.server(id, "ACTIVE")
+
 	second := spec
 	second.Name = "cluster-w-0b"
 	_, err = n.CreateServer(ctx, second)

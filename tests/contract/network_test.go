@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -173,7 +174,7 @@ func TestPorts(t *testing.T) {
 	if p.NetworkID != l.network || p.SubnetID != l.subnet || p.Address == "" || p.DeviceID != "" || p.Description != mark {
 		t.Errorf("the port: %+v", p)
 	}
-	if found := only(n.FindPorts(ctx, "host", mark))(b); found != p {
+	if found := only(n.FindPorts(ctx, "host", mark))(b); !reflect.DeepEqual(found, p) {
 		t.Errorf("found %+v, not %+v", found, p)
 	}
 	none(n.FindPorts(ctx, "host", other))(b)
@@ -181,6 +182,12 @@ func TestPorts(t *testing.T) {
 		t.Errorf("addresses in use: %v, %v", used, err)
 	}
 	b.want(n.DeleteSecurityGroup(ctx, group), cloud.IsConflict, "deleting a group that a port has")
+	for _, groups := range [][]string{{}, {group}} {
+		b.must(n.SetPortGroups(ctx, p.ID, groups))
+		if all, err := n.FindPorts(ctx, "", mark); err != nil || len(all) != 1 || !slices.Equal(all[0].SecurityGroups, groups) {
+			t.Errorf("ports with groups %v: %+v, %v", groups, all, err)
+		}
+	}
 	_, err = n.CreatePort(ctx, "x", mark, l.network, uuid.NewString(), nil)
 	b.want(err, func(err error) bool { return cloud.IsNotFound(err) || cloud.IsInvalid(err) }, "a port in no subnet")
 
@@ -204,7 +211,7 @@ func TestFloatingIPs(t *testing.T) {
 		b.later("deleting the port", func(ctx context.Context) error { return n.DeletePort(ctx, p.ID) })
 		ports = append(ports, p)
 	}
-	f, err := n.CreateFloatingIP(ctx, mark+" api", l.external, ports[0].ID)
+	f, err := n.CreateFloatingIP(ctx, mark+" api", l.external, ports[0].ID, "")
 	b.must(err)
 	b.later("releasing the address", func(ctx context.Context) error { return n.DeleteFloatingIP(ctx, f.ID) })
 	if f.Address == "" || f.PortID != ports[0].ID || f.Description != mark+" api" {
@@ -214,7 +221,7 @@ func TestFloatingIPs(t *testing.T) {
 		t.Errorf("found %+v", found)
 	}
 	none(n.FindFloatingIPs(ctx, mark))(b)
-	_, err = n.CreateFloatingIP(ctx, mark+" other", l.external, ports[0].ID)
+	_, err = n.CreateFloatingIP(ctx, mark+" other", l.external, ports[0].ID, "")
 	b.want(err, cloud.IsConflict, "a second address for one port")
 	b.must(n.AttachFloatingIP(ctx, f.ID, ports[1].ID))
 	if moved, err := n.FloatingIP(ctx, f.ID); err != nil || moved.PortID != ports[1].ID || moved.Address != f.Address {
@@ -225,9 +232,19 @@ func TestFloatingIPs(t *testing.T) {
 	if free, err := n.FloatingIP(ctx, f.ID); err != nil || free.PortID != "" {
 		t.Errorf("without its port: %+v, %v", free, err)
 	}
-	b.lost(func() error { _, err := n.CreateFloatingIP(ctx, mark+" lost", l.external, ports[0].ID); return err })
+	b.lost(func() error { _, err := n.CreateFloatingIP(ctx, mark+" lost", l.external, ports[0].ID, ""); return err })
 	b.must(n.DeleteFloatingIP(ctx, only(n.FindFloatingIPs(ctx, mark+" lost"))(b).ID))
 	b.must(n.DeleteFloatingIP(ctx, f.ID))
+	_, err = n.CreateFloatingIP(ctx, mark+" chosen", l.external, "", f.Address)
+	b.want(err, cloud.IsForbidden, "a member that chooses an address")
+	all, err := b.service.ForProject(b.projectID).Network() // the service may
+	b.must(err)
+	again, err := all.CreateFloatingIP(ctx, mark+" chosen", l.external, ports[0].ID, f.Address)
+	b.must(err)
+	if own := only(n.FindFloatingIPs(ctx, mark+" chosen"))(b); own.Address != f.Address || own.ID != again.ID {
+		t.Errorf("the project has %+v instead of %s", own, f.Address)
+	}
+	b.must(n.DeleteFloatingIP(ctx, again.ID))
 	b.want(n.DeleteFloatingIP(ctx, f.ID), cloud.IsNotFound, "releasing an address twice")
 	_, err = n.FloatingIP(ctx, f.ID)
 	b.want(err, cloud.IsNotFound, "reading an address that is released")
@@ -241,6 +258,10 @@ func TestSecurityGroups(t *testing.T) {
 	id = only(n.FindSecurityGroups(ctx, "masters", mark))(b)
 	b.later("deleting the group", func(ctx context.Context) error { return n.DeleteSecurityGroup(ctx, id) })
 	none(n.FindSecurityGroups(ctx, "masters", other))(b)
+	listed := func() cloud.SecurityGroup { return only(n.SecurityGroups(ctx, mark))(b) }
+	if len(listed().Rules) != 0 {
+		t.Errorf("a new group lets in: %+v", listed().Rules)
+	}
 	rules := []cloud.Rule{{Protocol: "tcp", Min: 6443, Max: 6443, RemoteCIDR: "0.0.0.0/0", Description: "api"}, {RemoteGroupID: id}, {Protocol: "udp", Min: 30000, Max: 32767, RemoteCIDR: "10.0.0.0/8"}}
 	for range 2 { // a rule that is there already is fine
 		for _, r := range rules {
@@ -251,6 +272,9 @@ func TestSecurityGroups(t *testing.T) {
 	b.must(err)
 	if g.Name != "masters" || g.Description != mark || len(g.Rules) != len(rules) {
 		t.Errorf("the group: %+v", g)
+	}
+	if !reflect.DeepEqual(listed(), g) {
+		t.Errorf("the list has %+v, not %+v", listed(), g)
 	}
 	for _, r := range rules {
 		if r.RemoteCIDR == "0.0.0.0/0" && !slices.Contains(g.Rules, r) { // some Neutrons leave out what is everything

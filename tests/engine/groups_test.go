@@ -48,6 +48,16 @@ func (b *bed) kube(v *db.ClusterView, secrets certmanager.Manager) *kube.Client 
 // kubeNodes lists the cluster's nodes.
 func (b *bed) kubeNodes(v *db.ClusterView, secrets certmanager.Manager) map[string]kube.Node {
 	b.t.Helper()
+	nodes, err := b.askNodes(v, secrets)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return nodes
+}
+
+// askNodes is kubeNodes for an API that may not answer just now.
+func (b *bed) askNodes(v *db.ClusterView, secrets certmanager.Manager) (map[string]kube.Node, error) {
+	b.t.Helper()
 	c := b.kube(v, secrets)
 	defer c.Close()
 	l, err := c.Nodes(context.Background())
@@ -58,7 +68,7 @@ func (b *bed) kubeNodes(v *db.ClusterView, secrets certmanager.Manager) map[stri
 	for _, n := range l {
 		nodes[n.Name] = n
 	}
-	return nodes
+	return nodes, err
 }
 
 // addGroup stores a new node group and its operation, as the API does.

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor"
 	"github.com/jeroboam-cloud/jeroboam/conductor/cluster"
 	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
+	"github.com/jeroboam-cloud/jeroboam/conductor/periodic"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/infra"
 )
@@ -26,6 +28,7 @@ const sliceLimit = 60 * time.Second
 // Conductor is one worker, with its port for Prometheus if it has one.
 type Conductor struct {
 	worker  *conductor.Conductor
+	watcher *periodic.Watcher
 	clients *cluster.KubeClients
 	metrics *server // nil: none
 }
@@ -47,13 +50,17 @@ func (s *Service) Conductor() (*Conductor, error) {
 		machines[name] = knownDrivers()[name](s.clouds, network, m.Duplicate)
 	}
 	c := &Conductor{clients: &cluster.KubeClients{}}
+	executor := &cluster.Executor{
+		Store: s.store, Infra: network, Machines: machines, Secrets: s.secrets, Kube: c.clients, Log: s.log,
+		Runner: flow.Runner{Parallel: s.cfg.Conducting.Parallel}, Now: time.Now,
+		KeySize: s.cfg.X509.RSAKeySize, Validity: s.cfg.X509.validity(), PollInterval: s.cfg.Conductor.PollInterval, DrainTimeout: s.cfg.Conductor.DrainTimeout, RebootTimeout: s.cfg.Conductor.RebootTimeout, Binaries: binaries, OwnCredentials: s.own,
+	}
 	c.worker = &conductor.Conductor{
-		Config: s.cfg.Conductor, Host: host, Owner: host + "/" + uuid.NewString(), Store: s.store, Queue: s.queue, Log: s.log, Metrics: m,
-		Executor: &cluster.Executor{
-			Store: s.store, Infra: network, Machines: machines, Secrets: s.secrets, Kube: c.clients, Log: s.log,
-			Runner: flow.Runner{Parallel: s.cfg.Conducting.Parallel}, Now: time.Now,
-			KeySize: s.cfg.X509.RSAKeySize, Validity: s.cfg.X509.validity(), PollInterval: s.cfg.Conductor.PollInterval, DrainTimeout: s.cfg.Conductor.DrainTimeout, Binaries: binaries, OwnCredentials: s.own,
-		},
+		Config: s.cfg.Conductor, Host: host, Owner: host + "/" + uuid.NewString(), Store: s.store, Queue: s.queue, Log: s.log, Metrics: m, Executor: executor,
+	}
+	c.watcher = &periodic.Watcher{
+		Config: s.cfg.Periodic, Health: s.cfg.Kubernetes, Store: s.store, Sights: executor, Ring: c.worker.Ring, Jitter: rand.Float64, NewUUID: uuid.NewString, InPlace: s.cfg.Binaries.URL != "",
+		Log: s.log, Metrics: periodic.NewMetrics(s.registry),
 	}
 	if port := s.cfg.Conducting.MetricsPort; port != 0 {
 		if c.metrics, err = listen(net.JoinHostPort(s.cfg.Conducting.MetricsHost, strconv.Itoa(port)), s.observed(), s.log, nil); err != nil {
@@ -82,6 +89,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 	defer c.clients.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.work(ctx) })
+	g.Go(func() error { return c.watcher.Run(ctx) })
 	if c.metrics != nil {
 		g.Go(func() error { return c.metrics.run(ctx) })
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/api/policy"
 	"github.com/jeroboam-cloud/jeroboam/conductor"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops/queue"
+	"github.com/jeroboam-cloud/jeroboam/conductor/periodic"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
@@ -33,6 +34,8 @@ type Config struct {
 	Conductor    conductor.Config
 	Conducting   Conducting
 	Binaries     Binaries
+	Periodic     periodic.Config
+	Kubernetes   periodic.KubernetesConfig
 	Database     db.Config
 	Rabbit       queue.Config
 	Policy       policy.Config
@@ -59,6 +62,8 @@ func (c *Config) groups() []oslo.Group {
 		{Name: "conductor", Target: &c.Conductor, Help: "jeroboam-conductor."},
 		{Name: "conductor", Target: &c.Conducting},
 		{Name: "conductor", Target: &c.Binaries},
+		{Name: "kubernetes", Target: &c.Kubernetes},
+		{Name: "periodic", Target: &c.Periodic, Help: "What conductors do about clusters by themselves."},
 		{Name: "database", Target: &c.Database, Help: "MariaDB or PostgreSQL; SQLite for one machine. jeroboam-manage db upgrade makes the tables."},
 		{Name: "oslo_messaging_rabbit", Target: &c.Rabbit, Help: "How RabbitMQ is reached; where it is stands in [DEFAULT] transport_url."},
 		{Name: "oslo_policy", Target: &c.Policy, Help: "Who may do what. policy.yaml.sample has the rules and their defaults."},

@@ -8,16 +8,17 @@ import (
 
 // Reasons that several options share.
 const (
-	noHeat     = "there is no Heat"
-	noRPC      = "there are no remote calls between API and conductor"
-	noPeriodic = "clusters are looked after by operations, not by periodic tasks"
-	noPaths    = "it is not written in Python"
-	noProcess  = "one process uses all CPUs"
-	noDocker   = "Docker Swarm is not supported"
-	noClients  = "the region, endpoint type and certificates of [keystone_auth] are used for every service"
-	noCAPI     = "there is no Cluster API"
-	noPool     = "connections are pooled by Go's database/sql; see the options of [database] in the sample file"
-	noAMQP     = "RabbitMQ is only rung: its queue, retries and delivery are not to be set"
+	noHeat      = "there is no Heat"
+	noRPC       = "there are no remote calls between API and conductor"
+	noPeriodic  = "what is looked at how often is set in [kubernetes] and [periodic]"
+	noManifests = "not used by clusters that are built with kubeadm"
+	noPaths     = "it is not written in Python"
+	noProcess   = "one process uses all CPUs"
+	noDocker    = "Docker Swarm is not supported"
+	noClients   = "the region, endpoint type and certificates of [keystone_auth] are used for every service"
+	noCAPI      = "there is no Cluster API"
+	noPool      = "connections are pooled by Go's database/sql; see the options of [database] in the sample file"
+	noAMQP      = "RabbitMQ is only rung: its queue, retries and delivery are not to be set"
 )
 
 // ignored are the options of Magnum that mean nothing here, and why, so that an operator's file carries over and tells
@@ -116,7 +117,8 @@ func ignoredGroups() map[string]string {
 		"cluster.etcd_discovery_service_endpoint_format": "etcd is set up by kubeadm and needs no discovery service",
 		"cluster.temp_cache_dir":                         "certificates are not cached in files",
 		"cluster.pre_delete_lb_timeout":                  "every step of a deletion has a deadline of its own",
-		"kubernetes.*":                                   "not used by clusters that are built with kubeadm",
+		"kubernetes.keystone_auth_default_policy":        noManifests,
+		"kubernetes.post_install_manifest_url":           noManifests,
 		"drivers.verify_ca":                              "certificates of the cloud are always verified",
 		"drivers.openstack_ca_file":                      "set cafile in [keystone_auth]",
 		"drivers.disabled_drivers":                       "name the wanted ones in enabled",

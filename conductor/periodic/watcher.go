@@ -1,0 +1,260 @@
+package periodic
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/internal/log"
+)
+
+// Sights is how clusters and their clouds are looked at. Nothing of it changes anything.
+type Sights interface {
+	// NodeStates asks a cluster's own API which of its nodes are ready. Its error says why the API does not answer.
+	NodeStates(ctx context.Context, s *db.Snapshot) (map[string]bool, error)
+	// NodeConditions reads the conditions of its nodes.
+	NodeConditions(ctx context.Context, s *db.Snapshot) (map[string][]db.Condition, error)
+	// GoneHosts tells which nodes have no host any more.
+	GoneHosts(ctx context.Context, s *db.Snapshot) ([]string, error)
+	// Drift compares the ledger with the cloud.
+	Drift(ctx context.Context, s *db.Snapshot) ([]drivers.Drift, error)
+	// Image looks an image up with the rights of the cluster; drivers.ErrNoImage when it sees none, or several.
+	Image(ctx context.Context, s *db.Snapshot, nameOrID string) (drivers.Image, error)
+}
+
+// Watcher looks after clusters. Any number of them may run.
+type Watcher struct {
+	Config  Config
+	Health  KubernetesConfig
+	Store   *db.Store
+	Sights  Sights
+	Ring    func(ctx context.Context, operation string) // the queue; what it loses the sweeper finds
+	Jitter  func() float64                              // in [0,1)
+	NewUUID func() string
+	InPlace bool // conductors know where hosts get Kubernetes from that are upgraded where they are
+	Log     *zap.Logger
+	Metrics *Metrics
+}
+
+const (
+	// tick is how often a conductor looks for what is due.
+	tick = time.Second
+	// lookLimit bounds one look at one cluster.
+	lookLimit = 2 * time.Minute
+	// batch bounds what one conductor takes at once; others may have the rest.
+	batch = 64
+	// farthest is how many intervals a cluster is left alone that is never reached.
+	farthest = 5
+)
+
+// Run looks after clusters until ctx ends.
+func (w *Watcher) Run(ctx context.Context) error {
+	var loops sync.WaitGroup
+	loops.Go(func() { w.every(ctx, w.ProcessHealth) })
+	if w.Config.DriftInterval > 0 {
+		loops.Go(func() { w.every(ctx, w.ProcessDrift) })
+	}
+	loops.Wait()
+	return nil
+}
+
+func (w *Watcher) every(ctx context.Context, process func(context.Context) (int, error)) {
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		n, err := process(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.Log.Error("looking for clusters to look after failed", zap.Error(err))
+		}
+		wait := tick
+		if n == batch { // there are more
+			wait = 0
+		}
+		t.Reset(wait)
+	}
+}
+
+// ProcessHealth looks at the health of the clusters that are due, and tells how many.
+func (w *Watcher) ProcessHealth(ctx context.Context) (int, error) {
+	return w.process(ctx, db.PassHealth, w.Health.HealthInterval, w.lookAtHealth)
+}
+
+// ProcessDrift compares what is recorded of the clusters that are due with the cloud, and tells how many.
+func (w *Watcher) ProcessDrift(ctx context.Context) (int, error) {
+	return w.process(ctx, db.PassDrift, w.Config.DriftInterval, w.lookAtDrift)
+}
+
+func (w *Watcher) process(ctx context.Context, p db.Pass, interval time.Duration, look func(context.Context, *db.Watch) error) (int, error) {
+	taken, err := w.Store.TakeDue(ctx, p, batch, func(*db.Watch) time.Duration { return w.spread(interval) })
+	var looks sync.WaitGroup
+	slots := make(chan struct{}, w.Config.Parallel)
+	for _, x := range taken {
+		slots <- struct{}{}
+		looks.Go(func() {
+			defer func() { <-slots }()
+			l := w.Log.With(log.ClusterUUID(x.ClusterUUID))
+			ctx, cancel := context.WithTimeout(log.Into(ctx, l), lookLimit)
+			defer cancel()
+			err := look(ctx, x)
+			w.Metrics.looked(p, err)
+			if err != nil && !errors.Is(err, db.ErrNotFound) && ctx.Err() == nil {
+				l.Warn("looking after a cluster failed", zap.String("pass", string(p)), zap.Error(err))
+			}
+		})
+	}
+	looks.Wait()
+	return len(taken), err
+}
+
+// spread gives between three and five quarters of an interval: clusters that were made together drift apart.
+func (w *Watcher) spread(d time.Duration) time.Duration {
+	return d*3/4 + time.Duration(w.Jitter()*float64(d/2))
+}
+
+func (w *Watcher) lookAtHealth(ctx context.Context, x *db.Watch) error {
+	s, err := w.Store.Survey(ctx, x.ClusterUUID)
+	if err != nil || !watched(s.Cluster) {
+		return err
+	}
+	v, err := w.see(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := w.pace(ctx, x, v.reached); err != nil {
+		return err
+	}
+	d, err := w.decider(ctx, s, v)
+	if err != nil {
+		return err
+	}
+	if d.found, err = w.findUpgrade(ctx, s, v); err != nil {
+		return err
+	}
+	return w.decide(ctx, s, func(s *db.Snapshot) error { return d.onHealth(s, v) })
+}
+
+// see asks the cluster how it is, and the cloud about its hosts only when some are not well for long.
+func (w *Watcher) see(ctx context.Context, s *db.Snapshot) (sight, error) {
+	v := sight{api: "ok", reached: true, asked: map[string]bool{}}
+	for _, n := range expected(s) {
+		v.asked[n.Name] = true
+	}
+	var err error
+	if v.ready, err = w.Sights.NodeStates(ctx, s); err != nil {
+		if ctx.Err() != nil {
+			return v, ctx.Err()
+		}
+		v.api, v.reached, v.private = err.Error(), false, !reachable(s.Cluster)
+		return v, nil
+	}
+	if stale(s, v.ready) {
+		if v.details, err = w.Sights.NodeConditions(ctx, s); err != nil {
+			return v, err
+		}
+	}
+	if ill(s, v, w.Config.HealAfter) {
+		v.hosts, err = w.gone(ctx, s)
+	}
+	return v, err
+}
+
+func (w *Watcher) gone(ctx context.Context, s *db.Snapshot) (map[string]string, error) {
+	l, err := w.Sights.GoneHosts(ctx, s)
+	hosts := map[string]string{}
+	for _, name := range l {
+		hosts[name] = hostGone
+	}
+	return hosts, err
+}
+
+// pace leaves a cluster that is not reached alone for longer each time.
+func (w *Watcher) pace(ctx context.Context, x *db.Watch, reached bool) error {
+	if reached && x.Failures == 0 {
+		return nil
+	}
+	if reached {
+		x.Failures = 0
+	} else {
+		x.Failures++
+	}
+	return w.Store.PutOff(ctx, db.PassHealth, x, w.spread(w.Health.HealthInterval*time.Duration(min(max(x.Failures, 1), farthest))))
+}
+
+func (w *Watcher) lookAtDrift(ctx context.Context, x *db.Watch) error {
+	s, err := w.Store.Survey(ctx, x.ClusterUUID)
+	if err != nil || s.Cluster.APIAddress == nil || len(s.Operations) > 0 || ops.Allowed(ops.ClusterRepair, s.Cluster.Status) != nil {
+		return err
+	}
+	found, err := w.Sights.Drift(ctx, s)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	v := sight{reached: s.Cluster.HealthStatusReason["api"] == "ok", hosts: map[string]string{}}
+	for _, f := range found {
+		if f.Gone && f.Node != "" {
+			v.hosts[f.Node] = hostGone
+		}
+	}
+	d, err := w.decider(ctx, s, v)
+	if err != nil {
+		return err
+	}
+	return w.decide(ctx, s, func(s *db.Snapshot) error { return d.onDrift(s, found, v) })
+}
+
+func (w *Watcher) decider(ctx context.Context, s *db.Snapshot, v sight) (decider, error) {
+	c := w.Config
+	d := decider{rules: rules{after: c.HealAfter, share: c.HealShare, perHour: c.HealPerHour}, newUUID: w.NewUUID, inPlace: w.InPlace}
+	if len(v.hosts) == 0 && !ill(s, v, c.HealAfter) {
+		return d, nil
+	}
+	l, err := w.Store.OperationsSince(ctx, s.Cluster.UUID, string(ops.NodeGroupHeal), s.Now().Add(-time.Hour))
+	if err != nil {
+		return d, err
+	}
+	d.recent, err = healedLately(l)
+	return d, err
+}
+
+// decide writes a decision, if it changes anything, and rings for the operations that come of it.
+func (w *Watcher) decide(ctx context.Context, s *db.Snapshot, decision func(*db.Snapshot) error) error {
+	after := s.Clone()
+	if err := decision(after); err != nil {
+		return err
+	}
+	if reflect.DeepEqual(s.Clone(), after) {
+		return nil
+	}
+	var fresh []string
+	err := w.Store.ChangeCluster(ctx, s.Cluster.UUID, func(s *db.Snapshot) error {
+		before := len(s.Operations)
+		if err := decision(s); err != nil {
+			return err
+		}
+		fresh = nil
+		for _, o := range s.Operations[before:] {
+			fresh = append(fresh, o.UUID)
+			log.From(ctx).Info("operation asked for by itself", log.OperationID(o.UUID), zap.String("operation", o.Kind))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range fresh {
+		w.Ring(ctx, id)
+	}
+	return nil
+}
