@@ -236,11 +236,11 @@ func (n *Network) RemoveRouterInterface(ctx context.Context, routerID, subnetID 
 
 // Port is a port with its first address.
 type Port struct {
-	ID, Name, Description, NetworkID, SubnetID, Address, DeviceID, DeviceOwner, Status string
+	ID, Name, Description, NetworkID, SubnetID, Address, DeviceID, DeviceOwner, Status, ProjectID string
 }
 
 func portInfo(p ports.Port) Port {
-	i := Port{ID: p.ID, Name: p.Name, Description: p.Description, NetworkID: p.NetworkID, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Status: p.Status}
+	i := Port{ID: p.ID, Name: p.Name, Description: p.Description, NetworkID: p.NetworkID, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Status: p.Status, ProjectID: p.ProjectID}
 	if len(p.FixedIPs) > 0 {
 		i.SubnetID, i.Address = p.FixedIPs[0].SubnetID, p.FixedIPs[0].IPAddress
 	}

@@ -18,8 +18,8 @@ type Rule struct {
 
 // SecurityGroup with its ingress rules.
 type SecurityGroup struct {
-	ID, Name, Description string
-	Rules                 []Rule
+	ID, Name, Description, ProjectID string
+	Rules                            []Rule
 }
 
 // FindSecurityGroups lists the groups with this name and mark.
@@ -47,13 +47,27 @@ func (n *Network) SecurityGroup(ctx context.Context, id string) (SecurityGroup, 
 	if err != nil {
 		return SecurityGroup{}, wrap(network, err, "reading security group %s", id)
 	}
-	g := SecurityGroup{ID: x.ID, Name: x.Name, Description: x.Description}
+	g := securityGroup(*x)
 	for _, r := range x.Rules {
 		if r.Direction == "ingress" && r.EtherType == "IPv4" {
 			g.Rules = append(g.Rules, Rule{Protocol: r.Protocol, Min: r.PortRangeMin, Max: r.PortRangeMax, RemoteCIDR: r.RemoteIPPrefix, RemoteGroupID: r.RemoteGroupID, Description: r.Description})
 		}
 	}
 	return g, nil
+}
+
+func securityGroup(x groups.SecGroup) SecurityGroup {
+	return SecurityGroup{ID: x.ID, Name: x.Name, Description: x.Description, ProjectID: x.ProjectID}
+}
+
+// SecurityGroups lists the project's, without their rules.
+func (n *Network) SecurityGroups(ctx context.Context) ([]SecurityGroup, error) {
+	pages, err := groups.List(n.c, groups.ListOpts{ProjectID: n.projectID}).AllPages(ctx)
+	if err != nil {
+		return nil, wrap(network, err, "listing security groups")
+	}
+	l, err := groups.ExtractGroups(pages)
+	return mapSlice(l, securityGroup), wrap(network, err, "reading security groups")
 }
 
 // AddRule adds an ingress rule. One that is there already is no error.
