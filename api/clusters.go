@@ -197,50 +197,6 @@ func (s *Server) sign(c echo.Context, op *db.Operation) {
 	op.UserID, op.RequestID, op.CreatedAt = callerOf(c).UserID, requestID(c), s.Now()
 }
 
-func (s *Server) deleteCluster(c echo.Context) error {
-	if err := onlyQuery(c); err != nil {
-		return err
-	}
-	v, err := s.cluster(c, c.Param("id"))
-	if err != nil {
-		return err
-	}
-	if err := s.allowTarget(c, "cluster:delete", "cluster:delete_all_projects", v.ProjectID, v.UserID); err != nil {
-		return err
-	}
-	_, err = s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) { return s.requestDelete(c, sn) })
-	if err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
-}
-
-// requestDelete cancels what is under way and puts the delete behind it. A second request changes nothing.
-func (s *Server) requestDelete(c echo.Context, sn *db.Snapshot) ([]*db.Operation, error) {
-	for _, o := range sn.Operations {
-		if ops.Kind(o.Kind) == ops.ClusterDelete {
-			return nil, nil
-		}
-	}
-	var ring []*db.Operation
-	for _, o := range sn.Operations {
-		o.CancelRequested = true
-		sn.Wake(o)
-		ring = append(ring, o)
-	}
-	op, err := ops.New(s.NewUUID(), ops.ClusterDelete, sn.Cluster, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	s.sign(c, op)
-	sn.Operations = append(sn.Operations, op)
-	sn.Cluster.Status, sn.Cluster.StatusReason = ops.DeleteInProgress, nil
-	for _, g := range sn.NodeGroups {
-		g.Status, g.StatusReason = ops.DeleteInProgress, nil
-	}
-	return append(ring, op), nil
-}
-
 // change decides on a cluster's rows within their transaction, then rings for the operations that it gives and tells their
 // UUIDs. Dying between the two costs nothing: the sweeper rings for what is due.
 func (s *Server) change(c echo.Context, uuid string, decide func(*db.Snapshot) ([]*db.Operation, error)) ([]string, error) {

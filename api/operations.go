@@ -204,7 +204,7 @@ func (s *Server) requestRetry(c echo.Context, sn *db.Snapshot, old *db.Operation
 	params := old.Params
 	switch ops.Kind(old.Kind) {
 	case ops.ClusterDelete:
-		l, err := s.requestDelete(c, sn)
+		l, err := s.requestDelete(c, sn, false)
 		if err == nil && len(l) == 0 {
 			err = badRequest("Operation %s cannot be retried: the cluster is being deleted.", old.UUID)
 		}

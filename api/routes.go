@@ -53,6 +53,7 @@ func (s *Server) currentRoutes() []route {
 
 		// what Magnum lacks: in every microversion, since no client of Magnum asks for it
 		{method: post, path: "/v1/clusters/preflight", rule: "cluster:create", stores: true, handler: s.preflightCluster},
+		{method: post, path: "/v1/clusters/:id/actions/delete", targeted: true, handler: s.deleteClusterBy},
 		{method: get, path: "/v1/clusters/:id/operations", targeted: true, handler: s.listOperations},
 		{method: get, path: "/v1/clusters/:id/operations/:op", targeted: true, handler: s.getOperation},
 		{method: post, path: "/v1/clusters/:id/operations/:op/actions/cancel", targeted: true, handler: s.cancelOperation},

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"time"
 
@@ -52,6 +53,8 @@ type Operation struct {
 	State      RawJSON `bun:"state,type:text"` // steps of the task graph (flow.State)
 	FaultClass string  `bun:"fault_class"`
 	Fault      string  `bun:"fault"` // in words a user can act on
+	// Leftovers are what a delete left in the cloud.
+	Leftovers Leftovers `bun:"leftovers,type:text"`
 
 	CreatedAt  time.Time  `bun:"created_at"`
 	StartedAt  *time.Time `bun:"started_at"`
@@ -59,6 +62,26 @@ type Operation struct {
 
 	// Woken are operations that may run now, after Record ended this one.
 	Woken []string `bun:"-"`
+}
+
+// Leftover is an object in the cloud that outlived its cluster.
+type Leftover struct {
+	Kind   string `json:"kind"` // as in the ledger
+	Name   string `json:"name"`
+	ID     string `json:"id"`
+	Reason string `json:"reason"` // why it is still there
+}
+
+// Leftovers are stored as JSON text.
+type Leftovers []Leftover
+
+// Value implements driver.Valuer.
+func (l Leftovers) Value() (driver.Value, error) { return encode(l, l == nil, "[]") }
+
+// Scan implements sql.Scanner.
+func (l *Leftovers) Scan(src any) error {
+	*l = Leftovers{}
+	return decode(src, l)
 }
 
 // Active tells whether the operation has no verdict yet.

@@ -158,8 +158,17 @@ func (s *Store) Park(ctx context.Context, op *Operation, after time.Duration, st
 		Where(mine, op.UUID, op.Epoch, op.Owner).Exec(ctx)))
 }
 
+// Leave notes what the operation leaves in the cloud.
+func (s *Store) Leave(ctx context.Context, op *Operation, l Leftovers) error {
+	err := fenced(affected(s.db.NewUpdate().Model((*Operation)(nil)).Set("leftovers = ?", l).Where(mine, op.UUID, op.Epoch, op.Owner).Exec(ctx)))
+	if err == nil {
+		op.Leftovers = l
+	}
+	return err
+}
+
 // Record decides on the operation's cluster as ChangeCluster does, if the operation still is its owner's: ErrFenced
-// otherwise. Status, state and fault of op are written along; when the status has become final, its scope is free, and
+// otherwise. Status, state, fault and leftovers of op are written along; when the status has become final, its scope is free, and
 // op.Woken says which operations may run now.
 func (s *Store) Record(ctx context.Context, op *Operation, decide func(*Snapshot) error) error {
 	err := s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
@@ -213,7 +222,7 @@ func (s *Store) settle(ctx context.Context, tx bun.Tx, op, row *Operation) error
 		owner = ""
 	}
 	return fenced(affected(tx.NewUpdate().Model((*Operation)(nil)).Set("status = ?", op.Status).Set("state = ?", op.State).Set("fault_class = ?", op.FaultClass).
-		Set("fault = ?", op.Fault).Set("finished_at = ?", op.FinishedAt).Set("owner = ?", owner).Where(mine, op.UUID, op.Epoch, op.Owner).Exec(ctx)))
+		Set("fault = ?", op.Fault).Set("leftovers = ?", op.Leftovers).Set("finished_at = ?", op.FinishedAt).Set("owner = ?", owner).Where(mine, op.UUID, op.Epoch, op.Owner).Exec(ctx)))
 }
 
 // wakeNext finds the pending operations of the cluster that may run now that one has ended.

@@ -3,6 +3,7 @@ package db_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -68,6 +69,7 @@ func TestWhoLostTheLeaseWritesNothing(t *testing.T) {
 		}
 		is(t, s.Renew(ctx, old, ttl), db.ErrFenced)
 		is(t, s.Park(ctx, old, 0, nil), db.ErrFenced)
+		is(t, s.Leave(ctx, old, db.Leftovers{{Kind: "port"}}), db.ErrFenced)
 		is(t, s.Record(ctx, old, func(sn *db.Snapshot) error { sn.Cluster.Status = "X"; return nil }), db.ErrFenced)
 		_, err = s.Intend(ctx, old, &db.Resource{Kind: "port", Name: "y"})
 		is(t, err, db.ErrFenced)
@@ -115,6 +117,29 @@ func TestParkAndWake(t *testing.T) {
 		must(t, s.Record(ctx, got, func(*db.Snapshot) error { return nil }))
 		_, err = s.Claim(ctx, op.UUID, "c", ttl)
 		is(t, err, db.ErrNotRunnable)
+	})
+}
+
+// TestLeftovers outlive the operation's slices, and its end.
+func TestLeftovers(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, s *db.Store) {
+		_, op, err := newCluster(t, s, "p", "c", 5)
+		must(t, err)
+		mine := claim(t, s, op.UUID, "a")
+		left := db.Leftovers{{Kind: "port", Name: "x", ID: "1", Reason: "it is held"}}
+		must(t, s.Leave(ctx, mine, left))
+		must(t, s.Park(ctx, mine, 0, nil))
+		got := claim(t, s, op.UUID, "b")
+		if !slices.Equal(got.Leftovers, left) {
+			t.Errorf("claimed with %v", got.Leftovers)
+		}
+		got.Status, got.Leftovers = db.OpComplete, append(got.Leftovers, db.Leftover{Kind: "user"})
+		must(t, s.Record(ctx, got, func(sn *db.Snapshot) error { sn.RemoveCluster(); return nil }))
+		o, err := s.Operation(ctx, op.UUID)
+		must(t, err)
+		if len(o.Leftovers) != 2 || o.Leftovers[0] != left[0] || o.Leftovers[1].Kind != "user" {
+			t.Errorf("after the end: %v", o.Leftovers)
+		}
 	})
 }
 

@@ -9,7 +9,7 @@
 //   - Before a call that creates something it MUST record the intent in the ledger, and afterwards the id. When an intent
 //     without id is found, it MUST look the object up by name and tag: none → create, one → adopt, several → keep the
 //     oldest and delete the others.
-//   - It MUST change and delete only objects whose ids the ledger holds.
+//   - It MUST change and delete only objects whose ids the ledger holds, or which Leftovers gave.
 //   - Errors are Failed with the class of the fault when another try cannot help, with the cloud's own words; Transient
 //     otherwise. An error never contains a secret.
 package drivers
@@ -111,10 +111,15 @@ type Infrastructure interface {
 	// EnsurePorts gives the ports of these nodes their security groups.
 	EnsurePorts(ctx context.Context, s *Site, nodes map[string]bool) Result
 	// Remove deletes one object that the ledger holds, of any kind that this driver makes, and forgets it when it was
-	// seen to be gone. Objects that others hang on answer Continue and name what holds them.
+	// seen to be gone; or one that Leftovers gave. It looks again whose the object is. Objects that others hang on answer
+	// Continue and name what holds them.
 	Remove(ctx context.Context, s *Site, r Resource) Result
 	// Network gives the network and subnet that hosts and VIP are on; ok is false before EnsureNetwork is Done.
 	Network(ctx context.Context, s *Site) (networkID, subnetID string, ok bool)
+	// Leftovers lists what is in the cluster's project in its name and not in the ledger, with one listing per kind and
+	// slice: what the cluster made by itself, and what carries its mark as if we had made it. Without kinds it looks for
+	// all of them. A service that the cloud does not have, or that the actor may not ask, has nothing.
+	Leftovers(ctx context.Context, s *Site, kinds ...string) ([]Resource, error)
 }
 
 // Image is what hosts are made of.
@@ -166,8 +171,11 @@ type Machines interface {
 	// Status tells what the cloud says of each host in the ledger, from one listing. One that is missing there is asked for
 	// by its id before it is said to be gone.
 	Status(ctx context.Context, s *Site) (map[string]HostStatus, error)
-	// Remove deletes one object that the ledger holds, of the kinds that belong to this driver but to no host.
+	// Remove deletes one object that the ledger holds, of the kinds that belong to this driver but to no host, or one that
+	// Leftovers gave.
 	Remove(ctx context.Context, s *Site, r Resource) Result
+	// Leftovers is Infrastructure's for what this driver makes.
+	Leftovers(ctx context.Context, s *Site) ([]Resource, error)
 }
 
 // PollInterval is how long drivers ask to be left alone while the cloud works.

@@ -22,12 +22,24 @@ const (
 	KindSecret        = "secret" // in Barbican
 )
 
+// Kinds of what a cluster makes in the cloud by itself. They are never in the ledger: Infrastructure.Leftovers finds them.
+const (
+	KindServiceLoadBalancer  = "service_load_balancer" // of a Service of type LoadBalancer
+	KindServiceFloatingIP    = "service_floating_ip"
+	KindServiceSecurityGroup = "service_security_group"
+	KindPersistentVolume     = "persistent_volume" // of a PersistentVolumeClaim
+	KindVolumeSnapshot       = "volume_snapshot"
+	KindStrayPort            = "stray_port" // on the cluster's own subnet, of nobody
+)
+
 // Attributes of resources that later steps read.
 const (
 	AttrAddress   = "address"    // of a port, VIP or floating IP
 	AttrSubnetID  = "subnet_id"  // of a port or VIP
 	AttrNetworkID = "network_id" // of a port or VIP
 	AttrPortID    = "port_id"    // of a VIP
+	// AttrSharedWith names who else uses a load balancer that a cluster made
+	AttrSharedWith = "shared_with"
 )
 
 // Resource is one cloud object that belongs to a cluster.

@@ -93,8 +93,9 @@ func certificateRules() []Rule {
 func clusterRules() []Rule {
 	return []Rule{
 		{Name: "cluster:create", Check: memberNoNode, Scope: project(), Help: "Create a cluster", Operations: ops("POST /v1/clusters")},
-		{Name: "cluster:delete", Check: memberNoNode, Scope: project(), Help: "Delete a cluster", Operations: ops("DELETE /v1/clusters/{cluster}")},
-		{Name: "cluster:delete_all_projects", Check: admin, Help: "Delete a cluster of any project", Operations: ops("DELETE /v1/clusters/{cluster}")},
+		{Name: "cluster:delete", Check: memberNoNode, Scope: project(), Help: "Delete a cluster", Operations: ops("DELETE /v1/clusters/{cluster}", "POST /v1/clusters/{cluster}/actions/delete")},
+		{Name: "cluster:delete_all_projects", Check: admin, Help: "Delete a cluster of any project", Operations: ops("DELETE /v1/clusters/{cluster}", "POST /v1/clusters/{cluster}/actions/delete")},
+		{Name: "cluster:force_delete", Check: admin, Help: "Delete a cluster whatever the cloud says, and leave behind what does not go; asked besides the rule for deleting it", Operations: ops("POST /v1/clusters/{cluster}/actions/delete")},
 		{Name: "cluster:detail", Check: readerNoNode, Scope: project(), Help: "List clusters with all their attributes", Operations: ops("GET /v1/clusters/detail")},
 		{Name: "cluster:detail_all_projects", Check: admin, Help: "List clusters of all projects with all their attributes", Operations: ops("GET /v1/clusters/detail")},
 		{Name: "cluster:get", Check: readerNoNode, Scope: project(), Help: "Show a cluster", Operations: ops("GET /v1/clusters/{cluster}")},

@@ -240,7 +240,7 @@ func TestRulesHaveHelpAndOperations(t *testing.T) {
 			t.Errorf("%s: operations %q", r.Name, r.Operations)
 		}
 	}
-	if len(seen) != 71 {
+	if len(seen) != 72 {
 		t.Errorf("%d rules", len(seen))
 	}
 }

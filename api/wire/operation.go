@@ -31,13 +31,15 @@ type Operation struct {
 	CancelRequested bool    `json:"cancel_requested"`
 	ErrorClass      *string `json:"error_class"`
 	Error           *string `json:"error"`
-	RequestID       string  `json:"request_id"`
-	ProjectID       string  `json:"project_id"`
-	UserID          string  `json:"user_id"`
-	CreatedAt       string  `json:"created_at"`
-	StartedAt       *string `json:"started_at"`
-	FinishedAt      *string `json:"finished_at"`
-	Links           []Link  `json:"links"`
+	// Leftovers are what a delete left in the cloud, with the reasons; a delete that is complete and has none left nothing.
+	Leftovers  []db.Leftover `json:"leftovers"`
+	RequestID  string        `json:"request_id"`
+	ProjectID  string        `json:"project_id"`
+	UserID     string        `json:"user_id"`
+	CreatedAt  string        `json:"created_at"`
+	StartedAt  *string       `json:"started_at"`
+	FinishedAt *string       `json:"finished_at"`
+	Links      []Link        `json:"links"`
 }
 
 // Step is one task of an operation.
@@ -56,7 +58,7 @@ func NewOperation(o *db.Operation, base string) Operation {
 	v := Operation{UUID: o.UUID, Kind: o.Kind, ClusterID: o.ClusterUUID, NodeGroupID: textOrNull(o.NodeGroupUUID), Status: o.Status, Steps: []Step{},
 		CancelRequested: o.CancelRequested, ErrorClass: textOrNull(o.FaultClass), Error: textOrNull(o.Fault), RequestID: o.RequestID, ProjectID: o.ProjectID,
 		UserID: o.UserID, CreatedAt: Moment(o.CreatedAt), StartedAt: momentOrNull(o.StartedAt), FinishedAt: momentOrNull(o.FinishedAt),
-		Links: Links(base, "clusters/"+o.ClusterUUID+"/operations/"+o.UUID)}
+		Leftovers: append([]db.Leftover{}, o.Leftovers...), Links: Links(base, "clusters/"+o.ClusterUUID+"/operations/"+o.UUID)}
 	var st flow.State
 	if len(o.State) > 0 && json.Unmarshal(o.State, &st) == nil {
 		done := 0

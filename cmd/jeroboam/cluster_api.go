@@ -71,6 +71,14 @@ func (a *apiClient) act(ctx context.Context, cluster, operation, action string) 
 	return doc.UUID, a.Post(ctx, containerinfra.ClusterPath(cluster, "/operations/"+operation+"/actions/"+action), nil, &doc)
 }
 
+// remove asks for the end of a cluster and gives the operation's UUID.
+func (a *apiClient) remove(ctx context.Context, cluster string, force bool) (string, error) {
+	var doc struct {
+		UUID string `json:"uuid"`
+	}
+	return doc.UUID, a.Post(ctx, containerinfra.ClusterPath(cluster, "/actions/delete"), map[string]bool{"force": force}, &doc)
+}
+
 // pressure lists the conditions of a node that tell of trouble.
 func pressure(l []db.Condition) []string {
 	var out []string

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/jeroboam-cloud/jeroboam/api/wire"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
 )
 
 func operationListFlags(f *flag.FlagSet) clusterAction {
@@ -33,15 +35,27 @@ func showOperation(ctx context.Context, c *clusterCall, args []string) error {
 	if err != nil {
 		return err
 	}
-	var steps any = o.Steps
+	var steps, leftovers any = o.Steps, o.Leftovers
 	if c.out.format == "table" || c.out.format == "value" {
-		steps = stepLines(o.Steps)
+		steps, leftovers = stepLines(o.Steps), leftoverLines(o)
 	}
 	return c.out.write(c.stdout, listing{one: true,
-		columns: []string{"uuid", "kind", "cluster_id", "nodegroup_id", "status", "progress", "cancel_requested", "error_class", "error", "steps",
+		columns: []string{"uuid", "kind", "cluster_id", "nodegroup_id", "status", "progress", "cancel_requested", "error_class", "error", "leftovers", "steps",
 			"request_id", "user_id", "project_id", "created_at", "started_at", "finished_at"},
-		rows: [][]any{{o.UUID, o.Kind, o.ClusterID, o.NodeGroupID, o.Status, o.Progress, o.CancelRequested, o.ErrorClass, o.Error, steps,
+		rows: [][]any{{o.UUID, o.Kind, o.ClusterID, o.NodeGroupID, o.Status, o.Progress, o.CancelRequested, o.ErrorClass, o.Error, leftovers, steps,
 			o.RequestID, o.UserID, o.ProjectID, o.CreatedAt, o.StartedAt, o.FinishedAt}}})
+}
+
+// leftoverLines is a line for each object that a delete left in the cloud.
+func leftoverLines(o wire.Operation) string {
+	if ops.Kind(o.Kind) == ops.ClusterDelete && o.Status == db.OpComplete && len(o.Leftovers) == 0 {
+		return "nothing left"
+	}
+	lines := make([]string, 0, len(o.Leftovers))
+	for _, x := range o.Leftovers {
+		lines = append(lines, fmt.Sprintf("%s %s %s: %s", x.Kind, x.Name, x.ID, x.Reason))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // stepLines is a line for each step: its mark, its name, and what it waits for or why it failed.
@@ -59,6 +73,17 @@ func stepLines(steps []wire.Step) string {
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+func deleteFlags(f *flag.FlagSet) clusterAction {
+	force := f.Bool("force", false, "be done within minutes whatever the cloud says, and leave behind what does not go; for administrators")
+	return func(ctx context.Context, c *clusterCall, args []string) error {
+		id, err := c.api.remove(ctx, args[0], *force)
+		if err == nil {
+			fmt.Fprintf(c.stdout, "Request to delete cluster %s has been accepted; it is operation %s.\n", args[0], id)
+		}
+		return err
+	}
 }
 
 func cancelOperation(ctx context.Context, c *clusterCall, args []string) error {

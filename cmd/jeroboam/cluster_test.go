@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gophercloud/gophercloud/v2/openstack/containerinfra/v1/clusters"
-
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 )
 
@@ -95,10 +93,12 @@ func TestClusterCommands(t *testing.T) {
 		!strings.Contains(out, "| master_count    |") || !strings.Contains(out, "| labels.kube_tag |") {
 		t.Errorf("preflight of what is wrong: exit code %d\n%s", code, out)
 	}
-	if err := clusters.Delete(t.Context(), me.infra, id).ExtractErr(); err != nil {
-		t.Fatal(err)
+	if _, errs, code := cli(t, "delete", "--force", "demo"); code != 1 || !strings.Contains(errs, "cluster:force_delete") {
+		t.Errorf("a delete by force: exit code %d: %s", code, errs)
 	}
+	want(t, []string{"delete", "demo"}, "Request to delete cluster demo has been accepted; it is operation ")
 	want(t, []string{"watch", id}, "Cluster "+id+" is gone.")
+	want(t, []string{"operation", "show", id, "-c", "leftovers", "-f", "value"}, "nothing left")
 	want(t, []string{"operation", "list", id, "-f", "value", "-c", "kind"}, "cluster.delete\ncluster.resume\ncluster.hibernate\ncluster.create\ncluster.create\n")
 }
 

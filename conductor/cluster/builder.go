@@ -25,7 +25,9 @@ type builder struct {
 	has map[string]bool
 	// shared is the task for what the hosts of a group share, by its UUID
 	shared map[string]string
-	err    error
+	// force: what a delete cannot take away soon is left behind
+	force bool
+	err   error
 }
 
 // add adds a task and returns its name, for the needs of later ones.

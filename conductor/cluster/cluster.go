@@ -86,6 +86,9 @@ func (e *Executor) Advance(ctx context.Context, op *db.Operation) (Verdict, erro
 			return Verdict{}, fmt.Errorf("encoding the operation's state: %w", err)
 		}
 	}
+	if out.Kind == flow.Finished {
+		w.conclude()
+	}
 	if err := w.saveEvents(ctx); err != nil {
 		return Verdict{}, err
 	}

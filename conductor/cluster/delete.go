@@ -1,61 +1,82 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 )
 
 // order in which kinds of objects go: what hangs on others goes before them. Equal ones go side by side.
 var removalOrder = map[string]int{
 	drivers.KindServer: 0, drivers.KindPort: 0, drivers.KindVolume: 0, drivers.KindFloatingIP: 0, drivers.KindLoadBalancer: 0,
-	drivers.KindServerGroup: 1, drivers.KindRouterPort: 1, drivers.KindSecurityGroup: 1,
+	drivers.KindServerGroup: networkOrder, drivers.KindRouterPort: networkOrder, drivers.KindSecurityGroup: networkOrder,
 	drivers.KindRouter: 2, drivers.KindSubnet: 2,
 	drivers.KindNetwork: 3,
-	drivers.KindUser:    5, // who deletes the others; after the secrets, whose loss would lock it out
+	drivers.KindUser:    userOrder,
 }
 
-const secretsOrder = 4
+const (
+	networkOrder = 1
+	secretsOrder = 4
+	userOrder    = 5 // who deletes the others; after the secrets, whose loss would lock it out
+)
 
-// deleteCluster walks the ledger in reverse. It touches nothing that the ledger does not hold, so it works whatever state
-// an earlier operation left.
+// deleteCluster walks the ledger in reverse. What the cluster made by itself goes in between: while its API answers it is
+// asked to take its load balancers away; the rest is found by its name when there are no hosts any more that could make it
+// anew, and before the networks that it hangs on. At the end it is looked up what is still there in the cluster's name.
 func (b *builder) deleteCluster() {
+	var params ops.Delete
+	if b.err = json.Unmarshal(orEmpty(b.w.op.Params), &params); b.err != nil {
+		return
+	}
+	b.force = params.Force
+	ranks := make([][]drivers.Resource, userOrder+1)
+	for _, r := range slices.Backward(b.w.l.All()) {
+		ranks[removalOrder[r.Kind]] = append(ranks[removalOrder[r.Kind]], r)
+	}
+	before := []string{b.releaseServices()}
+	for rank, rows := range ranks {
+		switch rank {
+		case networkOrder:
+			before = append(before, b.removeMade(before)...)
+		case secretsOrder:
+			before = append(before, b.sweep(before))
+			before = append(before, b.removeSecrets(before))
+		}
+		before = append(before, b.removeRecorded(rows, before)...)
+	}
+}
+
+// removeRecorded removes what the ledger holds, side by side.
+func (b *builder) removeRecorded(rows []drivers.Resource, needs []string) []string {
 	w := b.w
-	rows := w.l.All()
-	slices.Reverse(rows)
-	slices.SortStableFunc(rows, func(x, y drivers.Resource) int { return cmp.Compare(removalOrder[x.Kind], removalOrder[y.Kind]) })
-	var before, same []string
-	rank, hosts, secrets := 0, map[string]bool{}, false
+	var gone []string
+	hosts := map[string]bool{}
 	for _, r := range rows {
-		if o := removalOrder[r.Kind]; o != rank {
-			before, same, rank = append(before, same...), nil, o
+		name, remove := r.Kind+" "+r.Name+" is gone", func(ctx context.Context) drivers.Result { return w.remove(ctx, r) }
+		switch {
+		case r.Kind == drivers.KindLoadBalancer:
+			gone = append(gone, b.takeBalancer(name, remove, needs...))
+		case r.Node == "":
+			gone = append(gone, b.take(name, deadlineGone, remove, needs...))
+		case !hosts[r.Node]:
+			hosts[r.Node] = true
+			gone = append(gone, b.removeHost(r.Node, needs))
 		}
-		if rank > secretsOrder && !secrets {
-			before, secrets = append(before, b.removeSecrets(before)), true
-		}
-		if r.Node != "" {
-			if !hosts[r.Node] {
-				hosts[r.Node] = true
-				same = append(same, b.removeHost(r.Node, before))
-			}
-			continue
-		}
-		same = append(same, b.add(r.Kind+" "+r.Name+" is gone", deadlineGone, func(ctx context.Context) drivers.Result { return w.remove(ctx, r) }, before...))
 	}
-	if !secrets {
-		b.removeSecrets(append(before, same...))
-	}
+	return gone
 }
 
 func (b *builder) removeSecrets(needs []string) string {
-	return b.add("certificates are gone", deadlineGone, b.w.removeSecrets, needs...)
+	return b.take("certificates are gone", deadlineGone, b.w.removeSecrets, needs...)
 }
 
 func (b *builder) removeHost(node string, needs []string) string {
 	w := b.w
-	return b.add("host "+node+" is gone", deadlineGone, func(ctx context.Context) drivers.Result {
+	return b.take("host "+node+" is gone", deadlineGone, func(ctx context.Context) drivers.Result {
 		m, err := w.machinesOf(node)
 		if err != nil {
 			return drivers.FromError(err)

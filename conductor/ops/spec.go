@@ -1,5 +1,11 @@
 package ops
 
+// What becomes of the volumes of PersistentVolumeClaims, with their snapshots, when a cluster is deleted.
+const (
+	KeepVolumes   = "keep" // they hold what no template can bring back
+	DeleteVolumes = "delete"
+)
+
 // ClusterSpec is what a create request was resolved to when it was accepted: ids instead of names, and the defaults of
 // that day. It is stored with the cluster (db.Cluster.Spec), so nothing that is edited later changes a cluster.
 type ClusterSpec struct {
@@ -22,6 +28,9 @@ type ClusterSpec struct {
 	APICertSANs       []string `json:"api_cert_sans,omitempty"`
 	LBProvider        string   `json:"lb_provider,omitempty"`
 	ServerGroupPolicy string   `json:"server_group_policy,omitempty"`
+
+	// VolumeDeletePolicy is what becomes of the volumes of PersistentVolumeClaims when the cluster is deleted.
+	VolumeDeletePolicy string `json:"volume_delete_policy,omitempty"` // "": KeepVolumes
 
 	HTTPProxy       string `json:"http_proxy,omitempty"`
 	HTTPSProxy      string `json:"https_proxy,omitempty"`

@@ -8,5 +8,6 @@ func dayTwo() []column {
 	return []column{
 		{"node", "replaces", uuid + " DEFAULT ''"},
 		{"node", "image_id", word + " DEFAULT ''"},
+		{"operation", "leftovers", text + " DEFAULT '[]'"},
 	}
 }

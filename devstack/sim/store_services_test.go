@@ -4,6 +4,7 @@ import (
 	"path"
 	"testing"
 
+	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/snapshots"
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumetypes"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
@@ -34,6 +35,17 @@ func TestVolumes(t *testing.T) {
 	refused(t, volumes.Delete(ctx, a.volume, v.ID, nil).Err, 400, "Volume status must be available")
 	ok(t, volumeattach.Delete(ctx, a.compute, s.ID, v.ID).ExtractErr())
 	status("available")
+	snap := must[*snapshots.Snapshot](t)(snapshots.Create(ctx, a.volume, snapshots.CreateOpts{Name: "s", VolumeID: v.ID, Metadata: map[string]string{"a": "b"}}).Extract())
+	eventually(t, "snapshot available", func() bool {
+		return must[*snapshots.Snapshot](t)(snapshots.Get(ctx, a.volume, snap.ID).Extract()).Status == "available"
+	})
+	refused(t, snapshots.Get(ctx, other.volume, snap.ID).Err, 404, "itemNotFound")
+	refused(t, volumes.Delete(ctx, a.volume, v.ID, nil).Err, 400, "have snapshots")
+	if l := must[[]snapshots.Snapshot](t)(snapshots.ExtractSnapshots(pages(t, snapshots.ListDetail(a.volume, snapshots.ListOpts{})))); len(l) != 1 || l[0].Metadata["a"] != "b" || l[0].ProjectID != a.project {
+		t.Errorf("snapshots: %+v", l)
+	}
+	ok(t, snapshots.Delete(ctx, a.volume, snap.ID).ExtractErr())
+	eventually(t, "snapshot gone", func() bool { return len(c.Resources(a.project)["snapshot"]) == 0 })
 	ok(t, volumes.Delete(ctx, a.volume, v.ID, nil).ExtractErr())
 	eventually(t, "volume gone", func() bool { return len(c.Resources(a.project)["volume"]) == 0 })
 	types := must[[]volumetypes.VolumeType](t)(volumetypes.ExtractVolumeTypes(pages(t, volumetypes.List(a.volume, volumetypes.ListOpts{}))))

@@ -10,6 +10,11 @@ func volumeRoutes() []route {
 		{"GET", "/volumes/{id}", 200, showVolume, false},
 		{"PUT", "/volumes/{id}", 200, updateVolume, false},
 		{"DELETE", "/volumes/{id}", 202, deleteVolume, false},
+		{"GET", "/snapshots", 200, listSnapshots, false},
+		{"GET", "/snapshots/detail", 200, listSnapshots, false},
+		{"POST", "/snapshots", 202, createSnapshot, false},
+		{"GET", "/snapshots/{id}", 200, showSnapshot, false},
+		{"DELETE", "/snapshots/{id}", 202, deleteSnapshot, false},
 		{"GET", "/types", 200, listVolumeTypes, false},
 		{"GET", "/types/{id}", 200, showVolumeType, false},
 		{"GET", "/os-quota-sets/{project}", 200, showVolumeQuota, false},
@@ -149,9 +154,8 @@ func deleteVolume(q *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch o.doc.str("status") {
-	case "available", "error", "error_deleting":
-	default:
+	switch status := o.doc.str("status"); {
+	case status != "available" && status != "error" && status != "error_deleting", len(q.with("snapshot", "volume_id", o.id)) > 0:
 		return nil, badRequest("Invalid volume: Volume status must be available or error or error_restoring or error_extending or error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.")
 	}
 	o.doc["status"] = "deleting"
@@ -164,7 +168,7 @@ func showVolumeQuota(q *call) (any, error) {
 	if project != q.project() && !q.admin() {
 		return nil, fail(http.StatusForbidden, "", "Policy doesn't allow volume_extension:quotas:show to be performed.")
 	}
-	used := map[string]int{"volumes": q.count("volume", project), "gigabytes": q.gigabytes(project), "snapshots": 0, "per_volume_gigabytes": 0}
+	used := map[string]int{"volumes": q.count("volume", project), "gigabytes": q.gigabytes(project), "snapshots": q.count("snapshot", project), "per_volume_gigabytes": 0}
 	out := doc{"id": project}
 	for name, n := range used {
 		out[name] = q.quota(project, name)

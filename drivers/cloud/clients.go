@@ -83,7 +83,7 @@ func (c *Clients) Image() (*Image, error) {
 // Volume is Cinder.
 func (c *Clients) Volume() (*Volume, error) {
 	s, err := c.service("block-storage", openstack.NewBlockStorageV3)
-	return &Volume{s}, err
+	return &Volume{s, c.foreign}, err
 }
 
 // KeyManager is Barbican.

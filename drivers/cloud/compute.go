@@ -94,20 +94,35 @@ func (n *Compute) Quotas(ctx context.Context, projectID string) (map[string]Quot
 	return map[string]Quota{"instances": d(q.Instances), "cores": d(q.Cores), "ram": d(q.RAM), "server_groups": d(q.ServerGroups)}, nil
 }
 
-// FindServerGroups lists the actor's groups of this name.
+// FindServerGroups lists the project's groups of this name.
 func (n *Compute) FindServerGroups(ctx context.Context, name string) ([]string, error) {
+	l, err := n.ServerGroups(ctx)
+	var ids []string
+	for _, g := range l {
+		if g.Name == name {
+			ids = append(ids, g.ID)
+		}
+	}
+	return ids, err
+}
+
+// Named is an object by its name.
+type Named struct{ ID, Name string }
+
+// ServerGroups lists the project's groups.
+func (n *Compute) ServerGroups(ctx context.Context) ([]Named, error) {
 	pages, err := servergroups.List(n.c, servergroups.ListOpts{AllProjects: n.foreign != ""}).AllPages(ctx)
 	if err != nil {
 		return nil, wrap(compute, err, "listing server groups")
 	}
 	l, err := servergroups.ExtractServerGroups(pages)
-	var ids []string
+	var out []Named
 	for _, g := range l {
-		if g.Name == name && (n.foreign == "" || g.ProjectID == n.foreign) {
-			ids = append(ids, g.ID)
+		if n.foreign == "" || g.ProjectID == n.foreign {
+			out = append(out, Named{g.ID, g.Name})
 		}
 	}
-	return ids, wrap(compute, err, "reading server groups")
+	return out, wrap(compute, err, "reading server groups")
 }
 
 // CreateServerGroup makes a group with one policy.

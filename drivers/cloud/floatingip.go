@@ -7,13 +7,14 @@ import (
 )
 
 // FloatingIP is a floating IP.
-type FloatingIP struct{ ID, Description, Address, PortID string }
+type FloatingIP struct{ ID, Description, Address, PortID, ProjectID string }
 
 func floatingIP(f floatingips.FloatingIP) FloatingIP {
-	return FloatingIP{ID: f.ID, Description: f.Description, Address: f.FloatingIP, PortID: f.PortID}
+	return FloatingIP{ID: f.ID, Description: f.Description, Address: f.FloatingIP, PortID: f.PortID, ProjectID: f.ProjectID}
 }
 
-// FindFloatingIPs lists the floating IPs with this mark: they have no name, so the mark must carry one.
+// FindFloatingIPs lists the floating IPs with this mark: they have no name, so the mark must carry one. Without a mark it
+// lists all of the project's.
 func (n *Network) FindFloatingIPs(ctx context.Context, mark string) ([]FloatingIP, error) {
 	pages, err := floatingips.List(n.c, floatingips.ListOpts{ProjectID: n.projectID, Description: mark}).AllPages(ctx)
 	if err != nil {

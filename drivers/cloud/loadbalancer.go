@@ -19,6 +19,7 @@ type LoadBalancer struct{ c *gophercloud.ServiceClient }
 // LoadBalancerInfo is a load balancer.
 type LoadBalancerInfo struct {
 	ID, Name, Status          string // provisioning status
+	ProjectID                 string
 	VIPAddress, VIPPortID     string
 	VIPSubnetID, VIPNetworkID string
 	ListenerIDs, PoolIDs      []string
@@ -26,7 +27,7 @@ type LoadBalancerInfo struct {
 }
 
 func lbInfo(l loadbalancers.LoadBalancer) LoadBalancerInfo {
-	return LoadBalancerInfo{ID: l.ID, Name: l.Name, Status: l.ProvisioningStatus, VIPAddress: l.VipAddress, VIPPortID: l.VipPortID, VIPSubnetID: l.VipSubnetID,
+	return LoadBalancerInfo{ID: l.ID, Name: l.Name, ProjectID: l.ProjectID, Status: l.ProvisioningStatus, VIPAddress: l.VipAddress, VIPPortID: l.VipPortID, VIPSubnetID: l.VipSubnetID,
 		VIPNetworkID: l.VipNetworkID, Tags: l.Tags, PoolIDs: mapSlice(l.Pools, func(p pools.Pool) string { return p.ID }),
 		ListenerIDs: mapSlice(l.Listeners, func(x listeners.Listener) string { return x.ID })}
 }
@@ -36,6 +37,16 @@ func (o *LoadBalancer) Find(ctx context.Context, name, tag string) ([]LoadBalanc
 	pages, err := loadbalancers.List(o.c, loadbalancers.ListOpts{Name: name, Tags: []string{tag}}).AllPages(ctx)
 	if err != nil {
 		return nil, wrap(loadBalancer, err, "looking for load balancer %s", name)
+	}
+	l, err := loadbalancers.ExtractLoadBalancers(pages)
+	return mapSlice(l, lbInfo), wrap(loadBalancer, err, "reading load balancers")
+}
+
+// List lists a project's load balancers.
+func (o *LoadBalancer) List(ctx context.Context, projectID string) ([]LoadBalancerInfo, error) {
+	pages, err := loadbalancers.List(o.c, loadbalancers.ListOpts{ProjectID: projectID}).AllPages(ctx)
+	if err != nil {
+		return nil, wrap(loadBalancer, err, "listing load balancers")
 	}
 	l, err := loadbalancers.ExtractLoadBalancers(pages)
 	return mapSlice(l, lbInfo), wrap(loadBalancer, err, "reading load balancers")
@@ -140,13 +151,9 @@ func (o *LoadBalancer) Quotas(ctx context.Context, projectID string) (map[string
 	}
 	balancers := Quota{Limit: q.Loadbalancer}
 	if balancers.Limit >= 0 {
-		pages, err := loadbalancers.List(o.c, loadbalancers.ListOpts{ProjectID: projectID}).AllPages(ctx)
+		l, err := o.List(ctx, projectID)
 		if err != nil {
-			return nil, wrap(loadBalancer, err, "counting load balancers")
-		}
-		l, err := loadbalancers.ExtractLoadBalancers(pages)
-		if err != nil {
-			return nil, wrap(loadBalancer, err, "counting load balancers")
+			return nil, err
 		}
 		balancers.Used = len(l)
 	}

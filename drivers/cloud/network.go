@@ -236,12 +236,12 @@ func (n *Network) RemoveRouterInterface(ctx context.Context, routerID, subnetID 
 
 // Port is a port with its first address.
 type Port struct {
-	ID, Name, Description, NetworkID, SubnetID, Address, DeviceID, DeviceOwner, Status string
-	SecurityGroups                                                                     []string
+	ID, Name, Description, NetworkID, SubnetID, Address, DeviceID, DeviceOwner, Status, ProjectID string
+	SecurityGroups                                                                                []string
 }
 
 func portInfo(p ports.Port) Port {
-	i := Port{ID: p.ID, Name: p.Name, Description: p.Description, NetworkID: p.NetworkID, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Status: p.Status, SecurityGroups: p.SecurityGroups}
+	i := Port{ID: p.ID, Name: p.Name, Description: p.Description, NetworkID: p.NetworkID, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Status: p.Status, ProjectID: p.ProjectID, SecurityGroups: p.SecurityGroups}
 	if len(p.FixedIPs) > 0 {
 		i.SubnetID, i.Address = p.FixedIPs[0].SubnetID, p.FixedIPs[0].IPAddress
 	}

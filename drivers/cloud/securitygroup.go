@@ -18,8 +18,8 @@ type Rule struct {
 
 // SecurityGroup with its ingress rules.
 type SecurityGroup struct {
-	ID, Name, Description string
-	Rules                 []Rule
+	ID, Name, Description, ProjectID string
+	Rules                            []Rule
 }
 
 // FindSecurityGroups lists the groups with this name and mark.
@@ -51,7 +51,7 @@ func (n *Network) SecurityGroup(ctx context.Context, id string) (SecurityGroup, 
 }
 
 func securityGroup(x groups.SecGroup) SecurityGroup {
-	g := SecurityGroup{ID: x.ID, Name: x.Name, Description: x.Description}
+	g := SecurityGroup{ID: x.ID, Name: x.Name, Description: x.Description, ProjectID: x.ProjectID}
 	for _, r := range x.Rules {
 		if r.Direction == "ingress" && r.EtherType == "IPv4" {
 			g.Rules = append(g.Rules, Rule{Protocol: r.Protocol, Min: r.PortRangeMin, Max: r.PortRangeMax, RemoteCIDR: r.RemoteIPPrefix, RemoteGroupID: r.RemoteGroupID, Description: r.Description})
@@ -60,7 +60,7 @@ func securityGroup(x groups.SecGroup) SecurityGroup {
 	return g
 }
 
-// SecurityGroups lists the groups with this mark and their rules.
+// SecurityGroups lists the project's groups with their rules, all or those with this mark.
 func (n *Network) SecurityGroups(ctx context.Context, mark string) ([]SecurityGroup, error) {
 	pages, err := groups.List(n.c, groups.ListOpts{ProjectID: n.projectID, Description: mark}).AllPages(ctx)
 	if err != nil {

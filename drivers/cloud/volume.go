@@ -11,7 +11,11 @@ import (
 const blockStorage = "block-storage"
 
 // Volume is Cinder for one actor. Volumes of hosts are made and deleted by Nova with the server.
-type Volume struct{ c *gophercloud.ServiceClient }
+type Volume struct {
+	c *gophercloud.ServiceClient
+	// foreign is the project whose objects are meant when it is not the actor's own: lists name it.
+	foreign string
+}
 
 // Types lists the names of the volume types that the actor may use.
 func (v *Volume) Types(ctx context.Context) ([]string, error) {

@@ -44,9 +44,10 @@ func Clients(ctx context.Context, clouds *cloud.Factory, s *drivers.Site) (*clou
 	u := s.Credential
 	c, err := clouds.User(ctx, cloud.User{ID: u.UserID, Password: u.Password, ProjectID: u.ProjectID})
 	if s.LastResort && (cloud.IsForbidden(err) || cloud.IsNotFound(err)) {
-		if c, err = clouds.Service(ctx); err == nil {
-			c = c.ForProject(s.Cluster.ProjectID)
-		}
+		c, err = clouds.Service(ctx)
+	}
+	if err == nil && s.LastResort && c.ProjectID != s.Cluster.ProjectID {
+		c = c.ForProject(s.Cluster.ProjectID)
 	}
 	return c, err
 }

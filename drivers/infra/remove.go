@@ -2,6 +2,9 @@ package infra
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
@@ -13,6 +16,11 @@ type remover struct {
 	own    func(ctx context.Context) (bool, error)
 	delete func(ctx context.Context) error
 }
+
+// busy says why an object is not even asked to go now.
+type busy string
+
+func (b busy) Error() string { return string(b) }
 
 // Remove deletes one object that the ledger holds, and forgets it when it was seen to be gone.
 func (i *Infrastructure) Remove(ctx context.Context, s *drivers.Site, r drivers.Resource) drivers.Result {
@@ -33,11 +41,14 @@ func (i *Infrastructure) Remove(ctx context.Context, s *drivers.Site, r drivers.
 		return drivers.Failed(drivers.ClassInternal, "%s %s (%s) does not carry the mark of this cluster: left alone", r.Kind, r.Name, r.ID)
 	}
 	err = m.delete(ctx)
+	var wait busy
 	switch {
+	case errors.As(err, &wait):
+		return drivers.Continue(drivers.PollInterval, "%s", wait.Error())
 	case cloud.IsNotFound(err):
 		return drivers.FromError(s.Ledger.Forget(ctx, r.Kind, r.Name))
 	case cloud.IsConflict(err): // something still hangs on it, or it is busy
-		return drivers.Continue(drivers.PollInterval, "%s", err.Error())
+		return drivers.Continue(drivers.PollInterval, "%s", i.blocked(ctx, s, r, err))
 	case err != nil:
 		return Verdict(err)
 	}
@@ -46,6 +57,26 @@ func (i *Infrastructure) Remove(ctx context.Context, s *drivers.Site, r drivers.
 		return drivers.FromError(s.Ledger.Forget(ctx, r.Kind, r.Name))
 	}
 	return drivers.Continue(drivers.PollInterval, "%s %s is being deleted", r.Kind, r.Name)
+}
+
+// blocked says why an object cannot be deleted now: in the service's words, and with the names of what hangs on it, which
+// Neutron keeps to itself.
+func (i *Infrastructure) blocked(ctx context.Context, s *drivers.Site, r drivers.Resource, refusal error) string {
+	n, err := i.network(ctx, s)
+	if err != nil {
+		return refusal.Error()
+	}
+	kind := map[string]string{drivers.KindSubnet: "subnet", drivers.KindNetwork: "network", drivers.KindSecurityGroup: "security_group",
+		drivers.KindServiceSecurityGroup: "security_group"}[r.Kind]
+	users, err := n.Users(ctx, kind, r.ID)
+	if err != nil || len(users) == 0 {
+		return refusal.Error()
+	}
+	var names []string
+	for _, p := range users[:min(len(users), 3)] {
+		names = append(names, p.String())
+	}
+	return fmt.Sprintf("%s %s is held by %d: %s", r.Kind, r.Name, len(users), strings.Join(names, ", "))
 }
 
 // resolve finds out what became of an intent whose answer was lost: it is adopted to be deleted, or forgotten.

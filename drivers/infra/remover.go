@@ -16,7 +16,11 @@ func (i *Infrastructure) remover(ctx context.Context, s *drivers.Site, r drivers
 	case drivers.KindUser:
 		return i.userRemover(ctx, r)
 	case drivers.KindLoadBalancer:
-		return i.loadBalancerRemover(ctx, s, r)
+		return i.loadBalancerRemover(ctx, s, r, func(x cloud.LoadBalancerInfo) bool { return slices.Contains(x.Tags, s.Cluster.Tag()) })
+	case drivers.KindServiceLoadBalancer:
+		return i.loadBalancerRemover(ctx, s, r, func(x cloud.LoadBalancerInfo) bool { return ofService(s, x) && len(sharers(s, x)) == 0 })
+	case drivers.KindPersistentVolume, drivers.KindVolumeSnapshot:
+		return i.volumeRemover(ctx, s, r)
 	}
 	n, err := i.network(ctx, s)
 	if err != nil {
@@ -48,6 +52,9 @@ func (i *Infrastructure) remover(ctx context.Context, s *drivers.Site, r drivers
 			x, err := n.FloatingIP(ctx, r.ID)
 			return strings.HasPrefix(x.Description, mark), err
 		}, func(ctx context.Context) error { return n.DeleteFloatingIP(ctx, r.ID) }}, nil
+	}
+	if m, ok := madeByCluster(s, n, r); ok {
+		return m, nil
 	}
 	return remover{}, &drivers.Fault{Class: drivers.ClassInternal, Err: fmt.Errorf("the infrastructure driver makes no %s", r.Kind)}
 }
@@ -89,20 +96,50 @@ func (i *Infrastructure) userRemover(ctx context.Context, r drivers.Resource) (r
 	}, func(ctx context.Context) error { return id.DeleteUser(ctx, r.ID) }}, err
 }
 
-func (i *Infrastructure) loadBalancerRemover(ctx context.Context, s *drivers.Site, r drivers.Resource) (remover, error) {
+func (i *Infrastructure) loadBalancerRemover(ctx context.Context, s *drivers.Site, r drivers.Resource, ours func(cloud.LoadBalancerInfo) bool) (remover, error) {
 	o, err := i.loadBalancer(ctx, s)
-	pending := false // on its way out already
+	status := ""
 	return remover{func(ctx context.Context) (bool, error) {
 		x, err := o.Get(ctx, r.ID)
-		pending = x.Status == "PENDING_DELETE"
+		status = x.Status
 		if err == nil && x.Status == "DELETED" { // Octavia shows it for a while
 			err = &cloud.Error{Service: "load-balancer", Action: "reading load balancer " + r.Name, Status: 404}
 		}
-		return slices.Contains(x.Tags, s.Cluster.Tag()), err
+		return ours(x), err
 	}, func(ctx context.Context) error {
-		if pending {
-			return nil
+		if strings.HasPrefix(status, "PENDING_") {
+			return busy(fmt.Sprintf("load balancer %s (%s) is %s", r.Name, r.ID, status)) // nobody may touch it
 		}
 		return o.Delete(ctx, r.ID)
 	}}, err
+}
+
+// volumeRemover is for what the volume driver of the cluster made: volumes and snapshots of them.
+func (i *Infrastructure) volumeRemover(ctx context.Context, s *drivers.Site, r drivers.Resource) (remover, error) {
+	v, err := i.volumes(ctx, s)
+	if err != nil {
+		return remover{}, err
+	}
+	get, remove := v.Get, v.Delete
+	if r.Kind == drivers.KindVolumeSnapshot {
+		get, remove = v.Snapshot, v.DeleteSnapshot
+	}
+	var x cloud.VolumeInfo
+	return remover{func(ctx context.Context) (bool, error) {
+		var err error
+		x, err = get(ctx, r.ID)
+		return ofVolumeDriver(s, x), err
+	}, func(ctx context.Context) error {
+		switch {
+		case x.Status == "deleting":
+			return nil
+		case len(x.AttachedTo) > 0:
+			return busy(fmt.Sprintf("volume %s (%s) is attached to server %s", r.Name, r.ID, strings.Join(x.AttachedTo, ", ")))
+		}
+		err := remove(ctx, r.ID)
+		if cloud.IsInvalid(err) { // Cinder's word for its present state
+			return busy(err.Error())
+		}
+		return err
+	}}, nil
 }

@@ -132,7 +132,7 @@ func (f *fakeAPI) read(w http.ResponseWriter, r *http.Request) {
 		answer(w, 200, object{"gitVersion": "v1.37.2"})
 	case "/api", "/apis", "/api/v1", "/apis/example.org/v1", "/apis/apiextensions.k8s.io/v1":
 		answer(w, 200, f.discovery(path))
-	case "/api/v1/nodes", "/api/v1/pods", "/apis/storage.k8s.io/v1/volumeattachments", "/api/v1/namespaces/kube-system/pods", "/api/v1/namespaces/kube-system/secrets":
+	case "/api/v1/nodes", "/api/v1/pods", "/api/v1/services", "/apis/storage.k8s.io/v1/volumeattachments", "/api/v1/namespaces/kube-system/pods", "/api/v1/namespaces/kube-system/secrets":
 		f.list(w, r)
 	default:
 		if o, found := f.objects[path]; found {
@@ -340,8 +340,19 @@ func (f *fakeAPI) delete(w http.ResponseWriter, r *http.Request) {
 		f.terminate(w, r.URL.Path, o.Preconditions.UID, o.GracePeriodSeconds)
 		return
 	}
-	if _, found := f.objects[r.URL.Path]; !found {
+	x, found := f.objects[r.URL.Path]
+	if !found {
 		refuse(w, 404, "NotFound", r.URL.Path+" not found")
+		return
+	}
+	meta := x["metadata"].(object)
+	if o.Preconditions.UID != "" && o.Preconditions.UID != meta["uid"] {
+		refuse(w, 409, "Conflict", "the UID in the precondition does not match")
+		return
+	}
+	if meta["finalizers"] != nil {
+		meta["deletionTimestamp"] = "2026-08-01T12:00:00Z"
+		answer(w, 200, x)
 		return
 	}
 	delete(f.objects, r.URL.Path)

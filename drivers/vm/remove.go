@@ -26,11 +26,13 @@ func (m *Machines) RemoveHost(ctx context.Context, s *drivers.Site, name string)
 	return drivers.Done()
 }
 
-// Remove deletes what node groups share: server groups; hosts go by RemoveHost.
+// Remove deletes what node groups share, server groups, and what Leftovers found; hosts go by RemoveHost.
 func (m *Machines) Remove(ctx context.Context, s *drivers.Site, r drivers.Resource) drivers.Result {
 	switch r.Kind {
-	case drivers.KindServer, drivers.KindPort:
-		return m.RemoveHost(ctx, s, r.Name)
+	case drivers.KindServer:
+		return m.removeServer(ctx, s, r)
+	case drivers.KindPort:
+		return m.removePort(ctx, s, r)
 	case drivers.KindServerGroup:
 		return m.removeServerGroup(ctx, s, r)
 	}

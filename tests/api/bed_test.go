@@ -43,14 +43,17 @@ type bed struct {
 const mount = "/container-infra"
 
 // newBed starts the service. Its clouds, tokens and users are the simulator's.
-func newBed(t testing.TB) *bed {
+func newBed(t testing.TB) *bed { return newBedAt(t, 1) }
+
+// newBedAt is the same with conductors to whom the time of steps passes faster.
+func newBedAt(t testing.TB, haste int) *bed {
 	t.Helper()
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
 		t.Fatal(err)
 	}
 	keys := []string{base64.StdEncoding.EncodeToString(key)}
-	b := &bed{Rig: rig.New(t, rig.Options{Sim: sim.Options{Speed: 50}, Keys: keys}), t: t, queue: queue.NewMemory()}
+	b := &bed{Rig: rig.New(t, rig.Options{Sim: sim.Options{Speed: 50}, Keys: keys, Haste: haste}), t: t, queue: queue.NewMemory()}
 	auth := keystone.Config{AuthURL: b.Cloud.AuthURL(), AuthType: "password", Username: "jeroboam", Password: "secret", UserDomainName: "Default",
 		ProjectName: "service", ProjectDomainName: "Default", Interface: "public", TokenCacheTime: 5 * time.Minute}
 	validator, err := keystone.New(auth)

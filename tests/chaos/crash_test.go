@@ -152,6 +152,7 @@ func baseline(t *testing.T) (create, remove []string, has map[string]int) {
 	if has["server"] != 2 || has["load_balancer"] != 1 || has["network"] != 1 {
 		t.Fatalf("a cluster of two hosts behind a load balancer has %v in the cloud", has)
 	}
+	w.Serve(t, op.ClusterUUID)
 	op = w.Delete(t, op.ClusterUUID)
 	v = w.victim(t, never, 0)
 	w.run(t, v, op)
@@ -202,6 +203,7 @@ func (w *world) strike(t *testing.T, f fault, create, remove int, has map[string
 	}
 	w.finish(t, op)
 	w.whole(t, op, has)
+	w.Serve(t, op.ClusterUUID)
 	op = w.Delete(t, op.ClusterUUID)
 	if v := w.victim(t, f, remove); remove > 0 {
 		w.run(t, v, op)
@@ -222,6 +224,7 @@ func TestAConductorThatDiesAtEveryWrite(t *testing.T) {
 	created := w.dieAgainAndAgain(t, op)
 	w.finish(t, op)
 	w.whole(t, op, has)
+	w.Serve(t, op.ClusterUUID)
 	op = w.Delete(t, op.ClusterUUID)
 	deleted := w.dieAgainAndAgain(t, op)
 	w.finish(t, op)

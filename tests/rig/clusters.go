@@ -12,6 +12,8 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/db/dbtest"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/drivers/vm"
 )
 
@@ -135,6 +137,39 @@ func (r *Rig) Request(t testing.TB, clusterUUID string, kind ops.Kind) *db.Opera
 		t.Fatal(err)
 	}
 	return op
+}
+
+// Serve gives a cluster what a Service of type LoadBalancer has in the cloud, as cloud-provider-openstack would have made it.
+func (r *Rig) Serve(t testing.TB, clusterUUID string) {
+	t.Helper()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := t.Context()
+	v, err := r.Store.Cluster(ctx, clusterUUID, "")
+	check(err)
+	resources, err := r.Store.Resources(ctx, clusterUUID)
+	check(err)
+	octavia, err := r.caller.LoadBalancer()
+	check(err)
+	neutron, err := r.caller.Network()
+	check(err)
+	public, err := neutron.Networks(ctx, "public")
+	check(err)
+	for _, x := range resources {
+		if x.Kind == drivers.KindSubnet {
+			name := "kube_service_" + v.StackID + "_default_web"
+			lb, err := octavia.Create(ctx, cloud.LoadBalancerSpec{Name: name, Tag: name, SubnetID: x.CloudID})
+			check(err)
+			_, err = neutron.CreateFloatingIP(ctx, "Floating IP for Kubernetes external service default/web from cluster "+v.StackID, public[0].ID, lb.VIPPortID, "")
+			check(err)
+		}
+	}
+	_, err = neutron.CreateSecurityGroup(ctx, "lb-sg-"+uuid.NewString()+"-default-web", "Security Group for default/web Service LoadBalancer in cluster "+v.StackID)
+	check(err)
 }
 
 // Expire lets the lease of an operation run out at once, as if its owner had been silent for long enough.
