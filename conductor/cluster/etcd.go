@@ -38,7 +38,7 @@ func (w *work) removeEtcdMember(ctx context.Context, n *db.Node) drivers.Result 
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	err = c.RemoveEtcdMember(ctx, access, n.Name)
+	err = c.RemoveEtcdMember(ctx, access, n.Name, n.Addresses...)
 	var quorum *kube.EtcdQuorumError
 	switch {
 	case errors.As(err, &quorum):

@@ -32,6 +32,46 @@ type etcdServer struct {
 	done    chan struct{}
 }
 
+// startEtcd starts the member of the host. One that was removed ends at once, every time.
+func (n *Node) startEtcd(m *machine, written bool) error {
+	cert, trusts, err := n.etcdPKI(m, written)
+	if err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
+	if err := m.cluster.memberUp(m.hostID, m.name()); err != nil {
+		n.say("etcd: " + err.Error())
+		return nil
+	}
+	server := newEtcdServer(m.cluster, m.hostID, cert, trusts)
+	unlisten := n.fabric.Listen(m.hostID, etcdPort, server.conns.put)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.endEtcd = func() {
+		unlisten()
+		server.close()
+	}
+	return nil
+}
+
+// etcdPKI is what the member shows to clients and whom of them it believes. That of its peers it reads as well.
+func (n *Node) etcdPKI(m *machine, written bool) (cert tls.Certificate, trusts []*x509.Certificate, err error) {
+	if !written {
+		own := m.plan.authorities.etcd
+		cert, err = own.issueServing(etcdNames(m.name(), n.host.FixedIPs), n.clock.Now(), m.cluster.config.CertificateValidityPeriod.Duration)
+		return cert, []*x509.Certificate{own.cert}, err
+	}
+	files := m.drive.snapshot()
+	id, err := readIdentity(files, m.pki("etcd/peer.crt"), m.pki("etcd/ca.crt"))
+	if err != nil {
+		return cert, nil, err
+	}
+	m.mu.Lock()
+	m.etcd = id
+	m.mu.Unlock()
+	cert, err = readPair(files, m.pki("etcd/server.crt"), m.pki("etcd/server.key"))
+	return cert, id.trusts, err
+}
+
 // newEtcdServer serves those who have a certificate of one of the authorities.
 func newEtcdServer(c *cluster, hostID string, cert tls.Certificate, clients []*x509.Certificate) *etcdServer {
 	pool := x509.NewCertPool()
@@ -72,15 +112,13 @@ func (s *etcdServer) header() *etcdserverpb.ResponseHeader {
 // refuse is an error as etcd sends it. That it has no quorum it says after its patience.
 func (s *etcdServer) refuse(ctx context.Context, err error) error {
 	var known rpctypes.EtcdError
-	if !errors.As(err, &known) {
-		known, _ = rpctypes.ErrTimeout.(rpctypes.EtcdError)
+	if errors.As(err, &known) && !errors.Is(err, rpctypes.ErrTimeout) {
+		return status.Error(known.Code(), known.Error())
 	}
-	if errors.Is(known, rpctypes.ErrTimeout) {
-		if err := s.cluster.clock.Sleep(ctx, etcdRequestTimeout); err != nil {
-			return err
-		}
+	if err := s.cluster.clock.Sleep(ctx, etcdRequestTimeout); err != nil {
+		return err
 	}
-	return status.Error(known.Code(), known.Error())
+	return rpctypes.ErrGRPCTimeout
 }
 
 func (s *etcdServer) MemberList(ctx context.Context, r *etcdserverpb.MemberListRequest) (*etcdserverpb.MemberListResponse, error) {

@@ -167,41 +167,6 @@ func (n *Node) stopComponent(m *machine, name string) {
 	_ = m.cluster.showStaticPod(m, name, false) // of what is not readable nobody can tell
 }
 
-// startEtcd starts the member of the host. One that was removed ends at once, every time.
-func (n *Node) startEtcd(m *machine, written bool) error {
-	c, files := m.cluster, m.drive.snapshot()
-	trusts, cert, err := []*x509.Certificate{m.plan.authorities.etcd.cert}, tls.Certificate{}, error(nil)
-	if written {
-		var id *identity
-		if id, err = readIdentity(files, m.pki("etcd/peer.crt"), m.pki("etcd/ca.crt")); err != nil {
-			return fmt.Errorf("etcd: %w", err)
-		}
-		m.mu.Lock()
-		m.etcd = id
-		m.mu.Unlock()
-		trusts = id.trusts
-		cert, err = readPair(files, m.pki("etcd/server.crt"), m.pki("etcd/server.key"))
-	} else {
-		cert, err = m.plan.authorities.etcd.issueServing(etcdNames(m.name(), n.host.FixedIPs), n.clock.Now(), c.config.CertificateValidityPeriod.Duration)
-	}
-	if err != nil {
-		return fmt.Errorf("etcd: %w", err)
-	}
-	if err := c.memberUp(m.hostID, m.name()); err != nil {
-		n.say("etcd: " + err.Error())
-		return nil
-	}
-	server := newEtcdServer(c, m.hostID, cert, trusts)
-	unlisten := n.fabric.Listen(m.hostID, etcdPort, server.conns.put)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.endEtcd = func() {
-		unlisten()
-		server.close()
-	}
-	return nil
-}
-
 func (n *Node) startAPI(m *machine, written bool) error {
 	c := m.cluster
 	cas, cert := c.firstAuthorities(), tls.Certificate{}
