@@ -42,7 +42,8 @@ func newSimEtcd(t *testing.T, nodes ...string) *simEtcd {
 	pair := func(a authority) userdata.KeyPair {
 		return userdata.KeyPair{Certificate: a.Certificate, PrivateKey: a.PrivateKey}
 	}
-	b.keys = &userdata.PKI{CA: pair(b.ca), FrontProxyCA: pair(front), EtcdCA: pair(b.etcd), ServiceAccountPrivate: private, ServiceAccountPublic: public}
+	b.keys = &userdata.PKI{CA: pair(b.ca), FrontProxyCA: pair(front), EtcdCA: pair(b.etcd), SigningCA: b.ca.Certificate,
+		ServiceAccountPrivate: private, ServiceAccountPublic: public}
 	for _, node := range nodes {
 		b.start(node)
 	}
