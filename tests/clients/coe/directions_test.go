@@ -22,6 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 )
 
 // patience with an operation: on an idle machine it takes a few seconds.
@@ -44,6 +46,14 @@ var directions = []struct {
 	}},
 	{regexp.MustCompile(`^(\S+) is gone$`), func(p *play, t *testing.T, a []string) string {
 		p.One.Gone(t, a[1], patience)
+		return ""
+	}},
+	{regexp.MustCompile(`^the cloud has no host for servers$`), func(p *play, t *testing.T, _ []string) string {
+		p.Inject(t, sim.Rule{Service: "compute", Method: "POST", PathRegexp: "/servers$", Action: sim.Action{Fault: "No valid host was found."}})
+		return ""
+	}},
+	{regexp.MustCompile(`^the cloud has hosts again$`), func(p *play, t *testing.T, _ []string) string {
+		p.ClearFaults(t)
 		return ""
 	}},
 	{regexp.MustCompile(`^the nodes, asked for with ./(\S+)$`), func(p *play, t *testing.T, a []string) string {
