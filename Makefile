@@ -11,8 +11,11 @@ TEST_TIMEOUT ?= 20m
 # all but what wants more than the services of `make test`
 PACKAGES = $$(go list ./... | grep -v -e /tests/clients/ -e /tests/openstack)
 FUZZTIME ?= 10m
+# of the model test: how many runs, and the seed of their steps (0: another one each time)
+RUNS ?= 10
+SEED ?= 0
 
-.PHONY: help build demo test test-clients test-openstack test-quick bench fuzz check-generated lint generate openstack-up openstack-down clean
+.PHONY: help build demo test test-clients test-openstack test-model test-quick bench fuzz check-generated lint generate openstack-up openstack-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -50,6 +53,9 @@ test-openstack: ## hold what we call of a cloud to a real OpenStack, and do the 
 .PHONY: test-openstack-all
 test-openstack-all:
 	@go test -json -p 1 -count 1 -timeout $(TEST_TIMEOUT) ./tests/contract ./tests/openstack | go run ./internal/testenv/summary
+
+test-model: ## throw RUNS (10) rows of random requests and faults, of SEED, at a cluster and hold it to what must always be so
+	go test -tags model ./tests/api -run '^TestModel$$' -count 1 -timeout 0 -rapid.checks $(RUNS) -rapid.seed $(SEED)
 
 test-quick: ## run the tests that need no services: SQLite, memory, the simulator
 	@go test -json -timeout $(TEST_TIMEOUT) $(PACKAGES) | go run ./internal/testenv/summary

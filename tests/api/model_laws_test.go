@@ -1,3 +1,5 @@
+//go:build model
+
 package api
 
 import (
@@ -116,5 +118,5 @@ func (m *model) ledger() {
 
 // follows tells whether objects of a kind come and go with another one that is recorded.
 func follows(kind string) bool {
-	return slices.Contains([]string{"listener", "pool", "member", "health_monitor", "healthmonitor", "volume", "security_group_rule", "port"}, kind)
+	return slices.Contains([]string{"listener", "pool", "member", "health_monitor", "healthmonitor", "volume", "security_group_rule", "port", "role_assignment"}, kind)
 }

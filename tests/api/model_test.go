@@ -1,3 +1,5 @@
+//go:build model
+
 package api
 
 import (
@@ -14,7 +16,8 @@ import (
 
 // TestModel throws random requests and faults at a cluster, in any order and side by side, and holds what becomes of it to
 // what must be so of every cluster, whatever was asked: see model_laws_test.go. `make test-model RUNS=n SEED=s` runs it
-// longer; a failure names the steps that lead to it, as few as could be found.
+// it: for that it has a build tag of its own, since a run takes minutes. A failure names the steps that lead to it, as few
+// as could be found.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := rapid.SliceOfN(stepGenerator(), 3, 10).Draw(rt, "steps")
