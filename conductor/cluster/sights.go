@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
@@ -44,6 +45,15 @@ func (e *Executor) NodeStates(ctx context.Context, s *db.Snapshot) (map[string]b
 		return nil, notReady
 	}
 	return nil, errors.New(short(err))
+}
+
+// Certificate implements periodic.Sights.
+func (e *Executor) Certificate(ctx context.Context, s *db.Snapshot) (begin, end time.Time, ok bool) {
+	c, err := e.onlooker(ctx, s.Cluster)
+	if err != nil {
+		return begin, end, false
+	}
+	return c.ServingCertificate()
 }
 
 // NodeConditions implements periodic.Sights.

@@ -35,6 +35,9 @@ func (e eyes) NodeStates(ctx context.Context, s *db.Snapshot) (map[string]bool, 
 func (eyes) NodeConditions(context.Context, *db.Snapshot) (map[string][]db.Condition, error) {
 	return nil, nil
 }
+func (eyes) Certificate(context.Context, *db.Snapshot) (begin, end time.Time, ok bool) {
+	return begin, end, false
+}
 func (eyes) GoneHosts(context.Context, *db.Snapshot) ([]string, error)    { return nil, nil }
 func (eyes) Drift(context.Context, *db.Snapshot) ([]drivers.Drift, error) { return nil, nil }
 func (eyes) Image(context.Context, *db.Snapshot, string) (drivers.Image, error) {

@@ -16,6 +16,7 @@ type decider struct {
 	rules   rules
 	recent  map[string]int // nodes that were healed within the last hour, by node group
 	newUUID func() string
+	renewed bool         // the renewal of certificates was tried within a day
 	found   *ops.Upgrade // an upgrade that is due; nil: none
 	inPlace bool         // there are binaries for nodes that are upgraded where they are
 }
@@ -33,7 +34,21 @@ func (d decider) onHealth(s *db.Snapshot, v sight) error {
 	if err := d.healGroups(s, m, v); err != nil {
 		return err
 	}
+	if err := d.renew(s, m, v); err != nil {
+		return err
+	}
 	return d.upgrade(s, m)
+}
+
+// renew asks for new certificates of the control plane, once a day until it succeeds. Where they are about to end no window
+// is waited for.
+func (d decider) renew(s *db.Snapshot, m ops.Maintenance, v sight) error {
+	due, warning := v.certificate(s.Now())
+	if !due || d.renewed || !v.reached || len(s.Operations) > 0 || (warning == "" && !m.Open(s.Now())) || ops.Allowed(ops.ClusterRenewCertificates, s.Cluster.Status) != nil {
+		return nil
+	}
+	tell(s, true, "certificates", "they are renewed: the first of them ends on %s", v.end.UTC().Format(time.DateOnly))
+	return d.order(s, ops.ClusterRenewCertificates, nil, nil)
 }
 
 // onDrift decides after a comparison of the ledger with the cloud.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
@@ -25,7 +26,9 @@ type sight struct {
 	asked   map[string]bool           // the nodes that were to be seen, by name
 	ready   map[string]bool           // those that are ready
 	details map[string][]db.Condition // conditions of nodes; nil: not asked for
-	hosts   map[string]string         // what the cloud says of hosts, hostGone among it; nil: not asked for
+	begin   time.Time                 // of the certificate that the API shows; zero: none was seen
+	end     time.Time
+	hosts   map[string]string // what the cloud says of hosts, hostGone among it; nil: not asked for
 }
 
 const hostGone = "gone"
@@ -80,6 +83,9 @@ func noteHealth(s *db.Snapshot, v sight) {
 			n.UnhealthySince = &now
 		}
 	}
+	if _, warning := v.certificate(now); warning != "" {
+		reason["certificates"] = warning
+	}
 	before := ""
 	if c.HealthStatus != nil {
 		before = *c.HealthStatus
@@ -88,7 +94,7 @@ func noteHealth(s *db.Snapshot, v sight) {
 		return
 	}
 	c.HealthStatus, c.HealthStatusReason = &status, reason
-	tell(s, status == healthy, "health", "the cluster is %s%s", status, because(v, away))
+	tell(s, status == healthy && reason["certificates"] == "", "health", "the cluster is %s%s", status, because(v, away, reason["certificates"]))
 }
 
 func equal(a, b db.Strings) bool {
@@ -100,12 +106,22 @@ func equal(a, b db.Strings) bool {
 	return len(a) == len(b)
 }
 
-func because(v sight, away []string) string {
+// certificate tells whether what the control plane's certificates are is to be renewed, and warns when that did not help.
+func (v sight) certificate(now time.Time) (renew bool, warning string) {
+	if v.end.IsZero() {
+		return false, ""
+	}
+	return ops.CertificateEnds(v.begin, v.end, now)
+}
+
+func because(v sight, away []string, warning string) string {
 	switch {
 	case !v.reached:
 		return ": " + v.api
 	case len(away) > 0:
 		return ": not ready: " + names(away)
+	case warning != "":
+		return ": " + warning
 	}
 	return ""
 }

@@ -19,6 +19,8 @@ import (
 type Sights interface {
 	// NodeStates asks a cluster's own API which of its nodes are ready. Its error says why the API does not answer.
 	NodeStates(ctx context.Context, s *db.Snapshot) (map[string]bool, error)
+	// Certificate tells how long the certificate is good for that the API has shown; ok is false when none was seen yet.
+	Certificate(ctx context.Context, s *db.Snapshot) (begin, end time.Time, ok bool)
 	// NodeConditions reads the conditions of its nodes.
 	NodeConditions(ctx context.Context, s *db.Snapshot) (map[string][]db.Condition, error)
 	// GoneHosts tells which nodes have no host any more.
@@ -38,9 +40,11 @@ type Watcher struct {
 	Ring    func(ctx context.Context, operation string) // the queue; what it loses the sweeper finds
 	Jitter  func() float64                              // in [0,1)
 	NewUUID func() string
-	InPlace bool // conductors know where hosts get Kubernetes from that are upgraded where they are
-	Log     *zap.Logger
-	Metrics *Metrics
+	// CertificateLeft is told for how long the certificate of each API is still good.
+	CertificateLeft func(time.Duration)
+	InPlace         bool // conductors know where hosts get Kubernetes from that are upgraded where they are
+	Log             *zap.Logger
+	Metrics         *Metrics
 }
 
 const (
@@ -50,6 +54,8 @@ const (
 	lookLimit = 2 * time.Minute
 	// batch bounds what one conductor takes at once; others may have the rest.
 	batch = 64
+	// renewAgain is when a renewal of certificates is asked for once more that did not help.
+	renewAgain = 24 * time.Hour
 	// farthest is how many intervals a cluster is left alone that is never reached.
 	farthest = 5
 )
@@ -142,6 +148,13 @@ func (w *Watcher) lookAtHealth(ctx context.Context, x *db.Watch) error {
 	if d.found, err = w.findUpgrade(ctx, s, v); err != nil {
 		return err
 	}
+	if due, _ := v.certificate(s.Now()); due {
+		l, err := w.Store.OperationsSince(ctx, s.Cluster.UUID, string(ops.ClusterRenewCertificates), s.Now().Add(-renewAgain))
+		if err != nil {
+			return err
+		}
+		d.renewed = len(l) > 0
+	}
 	return w.decide(ctx, s, func(s *db.Snapshot) error { return d.onHealth(s, v) })
 }
 
@@ -158,6 +171,10 @@ func (w *Watcher) see(ctx context.Context, s *db.Snapshot) (sight, error) {
 		}
 		v.api, v.reached, v.private = err.Error(), false, !reachable(s.Cluster)
 		return v, nil
+	}
+	if begin, end, ok := w.Sights.Certificate(ctx, s); ok {
+		v.begin, v.end = begin, end
+		w.CertificateLeft(end.Sub(s.Now()))
 	}
 	if stale(s, v.ready) {
 		if v.details, err = w.Sights.NodeConditions(ctx, s); err != nil {

@@ -1,0 +1,53 @@
+package periodic
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+)
+
+// TestCertificatesAreRenewed: in time, within the window, and without it when there is little left. A snapshot's own clock
+// stands at 1970-01-01 00:00 here.
+func TestCertificatesAreRenewed(t *testing.T) {
+	const day = 24 * time.Hour
+	closed := db.RawJSON(`{"windows":[{"time":"12:00","duration":60}]}`)
+	for _, tc := range []struct {
+		name    string
+		left    time.Duration
+		window  db.RawJSON
+		renewed bool
+		asks    bool
+		warns   string
+	}{
+		{"plenty of time", 200 * day, nil, false, false, ""},
+		{"two months", 59 * day, nil, false, true, ""},
+		{"the window is closed", 59 * day, closed, false, false, ""},
+		{"tried today", 59 * day, nil, true, false, ""},
+		{"a month", 29 * day, nil, true, false, "run out on 1970-01-30"},
+		{"a month, with the window closed", 29 * day, closed, false, true, "run out on 1970-01-30"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := &db.Snapshot{Cluster: &db.Cluster{UUID: "c", Status: ops.UpdateComplete, Maintenance: tc.window}}
+			end := s.Now().Add(tc.left)
+			v := sight{api: "ok", reached: true, begin: end.Add(-365 * day), end: end}
+			d := decider{renewed: tc.renewed, newUUID: func() string { return "o" }}
+			if err := d.onHealth(s, v); err != nil {
+				t.Fatal(err)
+			}
+			asked := slices.ContainsFunc(s.Operations, func(o *db.Operation) bool { return o.Kind == string(ops.ClusterRenewCertificates) })
+			if asked != tc.asks {
+				t.Errorf("asked for: %v", asked)
+			}
+			if got := s.Cluster.HealthStatusReason["certificates"]; (got == "") != (tc.warns == "") || !strings.Contains(got, tc.warns) {
+				t.Errorf("warns with %q", got)
+			}
+			if *s.Cluster.HealthStatus != healthy {
+				t.Errorf("the cluster is %s", *s.Cluster.HealthStatus)
+			}
+		})
+	}
+}
