@@ -76,7 +76,7 @@ func New(a Access) (*Client, error) {
 	}
 	config := &rest.Config{Host: a.Endpoint, QPS: requestsPerSecond, Burst: requestBurst}
 	// A client of our own: the one that client-go would make stays in a cache of the process for ever.
-	client := &http.Client{Transport: plainTransport{transport}, Timeout: timeout}
+	client := &http.Client{Transport: plainTransport{freshTransport{transport}}, Timeout: timeout}
 	dyn, err := dynamic.NewForConfigAndClient(config, client)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", a.Endpoint, err)
@@ -120,6 +120,30 @@ func newTransport(a Access, seen *serving) (*http.Transport, error) {
 		// A connection whose other end is gone without a word must not cost every later request its whole timeout.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: dialTimeout, PingTimeout: dialTimeout},
 	}, nil
+}
+
+// freshTransport lets go of kept connections when the API server at their other end fails: behind a load balancer that is
+// one of several, and one whose etcd has left the cluster answers like that for ever. The next request finds another one.
+type freshTransport struct{ *http.Transport }
+
+func (f freshTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := f.Transport.RoundTrip(r)
+	if err == nil && resp.StatusCode >= http.StatusInternalServerError {
+		resp.Body = lastBody{resp.Body, f.Transport}
+	}
+	return resp, err
+}
+
+// lastBody is the last that is read from a connection: until then it is in use.
+type lastBody struct {
+	io.ReadCloser
+	from *http.Transport
+}
+
+func (b lastBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.from.CloseIdleConnections()
+	return err
 }
 
 // plainTransport names us, and hides Retry-After from client-go, which would sleep and repeat the request up to ten times:

@@ -15,8 +15,8 @@ import (
 )
 
 // TestModel throws random requests and faults at a cluster, in any order and side by side, and holds what becomes of it to
-// what must be so of every cluster, whatever was asked: see model_laws_test.go. `make test-model RUNS=n SEED=s` runs it
-// it: for that it has a build tag of its own, since a run takes minutes. A failure names the steps that lead to it, as few
+// what must be so of every cluster, whatever was asked: see model_laws_test.go. `make test-model RUNS=n SEED=s` runs
+// it, for which it has a build tag of its own: a run takes minutes. A failure names the steps that lead to it, as few
 // as could be found.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
