@@ -52,7 +52,7 @@ test-openstack: ## hold what we call of a cloud to a real OpenStack, and do the 
 # what `make test-openstack` runs beside that cloud; not for use on its own
 .PHONY: test-openstack-all
 test-openstack-all:
-	@go test -json -p 1 -count 1 -timeout $(TEST_TIMEOUT) ./tests/contract ./tests/openstack | go run ./internal/testenv/summary
+	@go test -json -p 1 -count 1 -timeout 60m ./tests/contract ./tests/openstack | go run ./internal/testenv/summary
 
 test-model: ## throw RUNS (10) rows of random requests and faults, of SEED, at a cluster and hold it to what must always be so
 	go test -tags model ./tests/api -run '^TestModel$$' -count 1 -timeout 0 -rapid.checks $(RUNS) -rapid.seed $(SEED)

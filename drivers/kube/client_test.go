@@ -174,6 +174,26 @@ func TestCloseLeavesNoConnection(t *testing.T) {
 	}
 }
 
+// TestAFailingServerIsLeft: behind a load balancer the next connection finds another one.
+func TestAFailingServerIsLeft(t *testing.T) {
+	api := newFakeAPI()
+	a := serve(t, api)
+	dialed := 0
+	a.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialed++
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
+	c := connect(t, a)
+	api.status = http.StatusInternalServerError
+	if _, err := c.Nodes(t.Context()); err == nil {
+		t.Fatal("the server does not fail")
+	}
+	api.status = 0
+	if _, err := c.Nodes(t.Context()); err != nil || dialed != 2 {
+		t.Errorf("%d connections, want a second one after the failure; %v", dialed, err)
+	}
+}
+
 type watched struct {
 	net.Conn
 	closed chan<- struct{}
