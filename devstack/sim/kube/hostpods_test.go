@@ -188,7 +188,7 @@ func TestAuthoritiesAreReplaced(t *testing.T) {
 		command, err := driver.InstallAuthorities("r", "serve", node, driver.Authorities{}, driver.Renewal{Certificates: []string{driver.CertificateAPIServer}, Components: driver.Components()})
 		r.mustRun(client, command, err)
 		r.cloud.pki = r.next
-		r.next.files["ca.crt"], r.old.files["ca.crt"] = r.both(r.next, r.old, "ca.crt"), r.old.files["ca.crt"]
+		r.next.files["ca.crt"] = r.both(r.next, r.old, "ca.crt")
 		r.restarted("serve", node)
 		r.next.files["ca.crt"] = r.next.files["signing-ca.crt"]
 	}
