@@ -3,6 +3,8 @@ package conductor
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,7 +21,18 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain looks for what was left running for longer than goleak does by itself: a busy machine takes its time to end it.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	var err error
+	for range 10 {
+		if err = goleak.Find(); code != 0 || err == nil {
+			os.Exit(code)
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
 
 // advancer plays an operation of a number of slices.
 type advancer struct {

@@ -182,8 +182,8 @@ func snatched(t *testing.T, b *Bed) {
 	server, _ := b.Ledger.Find(drivers.KindServer, h.Name)
 	b.Snatch(t, server.ID)
 	fault(t, "a host that somebody deleted", b.ensureHost(h)(t.Context(), b.slice()), drivers.ClassCloud)
-	if s, err := b.Machines.Status(t.Context(), b.slice()); err != nil || len(s) != 0 {
-		t.Errorf("status: %v, %v", s, err)
+	if s, err := b.Machines.Status(t.Context(), b.slice()); err != nil || len(s) != 1 || s[h.Name].State != drivers.HostGone {
+		t.Errorf("status of a host that somebody deleted: %v, %v", s, err)
 	}
 	b.remove(t, h)
 }
