@@ -291,26 +291,38 @@ func ten(t *testing.T, c *gophercloud.ServiceClient, cluster string) {
 
 func end(t *testing.T, c *gophercloud.ServiceClient, cluster, template string) {
 	ctx := t.Context()
-	becomes(t, c, cluster, "UPDATE_COMPLETE")
-	if got := must[string](t)(clusters.Upgrade(ctx, c, cluster, clusters.UpgradeOpts{ClusterTemplate: template, MaxBatchSize: to(1)}).Extract()); got != cluster {
+	old := must[*clustertemplates.ClusterTemplate](t)(clustertemplates.Create(ctx, c, clustertemplates.CreateOpts{Name: "old", COE: "kubernetes", ImageID: "ubuntu-24.04-kube-v1.36.6",
+		ExternalNetworkID: "public", FlavorID: "m1.medium", DNSNameServer: "8.8.8.8", MasterLBEnabled: to(true)}).Extract()).UUID
+	id := must[string](t)(clusters.Create(ctx, c, clusters.CreateOpts{Name: "old", ClusterTemplateID: old, MasterCount: to(1), NodeCount: to(1)}).Extract())
+	becomes(t, c, id, "CREATE_COMPLETE")
+	if got := must[string](t)(clusters.Upgrade(ctx, c, id, clusters.UpgradeOpts{ClusterTemplate: template, MaxBatchSize: to(1)}).Extract()); got != id {
 		t.Errorf("the upgrade is of %s", got)
 	}
-	if x := becomes(t, c, cluster, "UPDATE_FAILED"); !strings.Contains(x.StatusReason, "nothing was changed") {
-		t.Errorf("the reason is %q", x.StatusReason)
+	if x := becomes(t, c, id, "UPDATE_COMPLETE"); x.COEVersion != "v1.37.2" || x.ClusterTemplateID != template {
+		t.Errorf("after the upgrade: %+v", x)
 	}
-	if err := clusters.Delete(ctx, c, cluster).ExtractErr(); err != nil {
+	for _, x := range []string{cluster, id} {
+		gone(t, c, x)
+	}
+	for _, x := range []string{template, old} {
+		if err := clustertemplates.Delete(ctx, c, x).ExtractErr(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func gone(t *testing.T, c *gophercloud.ServiceClient, cluster string) {
+	t.Helper()
+	if err := clusters.Delete(t.Context(), c, cluster).ExtractErr(); err != nil {
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, patience, "the cluster to be gone", func() bool {
-		_, err := clusters.Get(ctx, c, cluster).Extract()
+		_, err := clusters.Get(t.Context(), c, cluster).Extract()
 		if err != nil && !gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
 			t.Fatal(err)
 		}
 		return err != nil
 	})
-	if err := clustertemplates.Delete(ctx, c, template).ExtractErr(); err != nil {
-		t.Error(err)
-	}
 }
 
 // TestEveryCallIsMade: what a newer gophercloud brings is not forgotten here.
