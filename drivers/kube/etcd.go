@@ -48,7 +48,8 @@ func (c *Client) EtcdMembers(ctx context.Context, access EtcdAccess) ([]EtcdMemb
 
 // RemoveEtcdMember takes a node's member out of etcd; one that is not there is no error, whether its node lives does not
 // matter. A member that leads hands that over first. *EtcdQuorumError means that it was left in, for without it etcd would
-// have no quorum. The node's own API server, which knows no other member, fails from then on.
+// have no quorum. The node's own API server, which knows no other member, fails from then on: it should be behind no load
+// balancer any more.
 //
 // A member whose host has died while it joined has told no name. It is known by one of the host's addresses, and better
 // removed: as long as it is there etcd takes no other.
@@ -67,6 +68,8 @@ func (c *Client) RemoveEtcdMember(ctx context.Context, access EtcdAccess, node s
 				return err
 			}
 			members = rest
+			// which might be to the API server that has lost its etcd now
+			c.transport.CloseIdleConnections()
 		}
 		return nil
 	})

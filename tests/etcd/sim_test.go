@@ -288,6 +288,7 @@ func TestSimulatedRemoval(t *testing.T) {
 			t.Errorf("%s: %v", node, err)
 		}
 	}
+	b.awaitLine(m2, "kube-apiserver failed liveness probe")
 	b.stop(m2)
 	b.start(m2) // its disk still has what it was
 	b.awaitLine(m2, "permanently removed from the cluster")

@@ -70,6 +70,13 @@ func (c *cluster) member(hostID string) *member {
 	return c.members[i]
 }
 
+// hasMember tells that a host has a member, on or off.
+func (c *cluster) hasMember(hostID string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.member(hostID) != nil
+}
+
 // memberByID is member by its id. c.mu is held.
 func (c *cluster) memberByID(id uint64) *member {
 	i := slices.IndexFunc(c.members, func(m *member) bool { return m.id == id })
@@ -215,14 +222,21 @@ func (c *cluster) removeMember(by string, id uint64) error {
 	c.elect()
 	if host := c.machines[m.hostID]; m.on && host != nil {
 		if node := host.on(); node != nil {
-			// it learns of it from the log, and ends itself
-			node.spawn(func(context.Context) {
-				node.say("etcd: " + errRemoved.Error())
-				node.stopComponent(host, componentEtcd)
-			})
+			node.spawn(func(ctx context.Context) { node.loseEtcd(ctx, host) })
 		}
 	}
 	return nil
+}
+
+// loseEtcd is what happens on the host of a member that was removed: etcd learns of it from the log and ends itself, and
+// the API server, which knows no other, fails its probes until the kubelet ends that as well.
+func (n *Node) loseEtcd(ctx context.Context, m *machine) {
+	n.say("etcd: " + errRemoved.Error())
+	n.stopComponent(m, componentEtcd)
+	if n.clock.Sleep(ctx, livenessPatience) == nil {
+		n.say("kubelet: Container kube-apiserver failed liveness probe, will be restarted")
+		n.stopComponent(m, componentAPI)
+	}
 }
 
 // mayRemove is etcd's own check of a member that votes. c.mu is held.

@@ -34,6 +34,8 @@ const (
 	etcdJoinTimeout = 2 * time.Minute
 	// etcd answers so late that it has no quorum: 5 s and twice its election timeout
 	etcdRequestTimeout = 7 * time.Second
+	// the kubelet ends an API server after 8 failed probes, 10 s apart
+	livenessPatience = 80 * time.Second
 	// the API server's own readiness check of etcd, its default
 	etcdCheckTimeout = 2 * time.Second
 	// the node controller calls a kubelet dead when it was not heard of for so long

@@ -125,6 +125,10 @@ func (n *Node) startComponent(m *machine, name string) error {
 			return err
 		}
 	case componentAPI:
+		if !m.cluster.hasMember(m.hostID) {
+			n.say("kube-apiserver: failed to connect to etcd at https://127.0.0.1:2379: connection refused")
+			break
+		}
 		if err := n.startAPI(m, written); err != nil {
 			return err
 		}
@@ -134,7 +138,7 @@ func (n *Node) startComponent(m *machine, name string) error {
 		}
 	}
 	m.mu.Lock()
-	runs := name != componentEtcd || m.endEtcd != nil
+	runs := (name != componentEtcd || m.endEtcd != nil) && (name != componentAPI || m.api != nil)
 	m.mu.Unlock()
 	return m.cluster.showStaticPod(m, name, runs)
 }
