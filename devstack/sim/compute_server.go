@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -61,6 +62,19 @@ func (c *Cloud) powerOff(server *object, done func()) {
 			done()
 		}
 	})
+}
+
+// Crash is a kernel panic of a server: nothing on it answers any more, and Nova goes on calling it ACTIVE, until it is
+// started again.
+func (c *Cloud) Crash(serverID string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	server := c.get("server", serverID)
+	if server == nil || c.nodes[serverID] == nil {
+		return fmt.Errorf("no server %s runs", serverID)
+	}
+	c.powerOff(server, func() {})
+	return nil
 }
 
 func (q *call) serverByID() (*object, error) {
