@@ -103,7 +103,8 @@ type Infrastructure interface {
 	Image(ctx context.Context, s *Site, nameOrID string) (Image, error)
 	// Verify compares what the ledger holds with the cloud, by one listing of each kind, and tells the differences. It
 	// changes nothing. Nodes are those that have hosts, with true for control planes: their ports are looked at too. What it
-	// says is gone was asked for by its id as well, so that a list that hides something does no harm.
+	// says is gone was asked for by its id as well, so that a list that hides something does no harm. When the service user
+	// is gone it is all that is told.
 	Verify(ctx context.Context, s *Site, nodes map[string]bool) ([]Drift, error)
 	// Disown makes an intent again of each record whose object Verify said is gone, and keeps its attributes: the Ensure…
 	// methods then make it anew, at its old address where that is still to be had.

@@ -145,8 +145,8 @@ func (e *Executor) Drift(ctx context.Context, s *db.Snapshot) ([]drivers.Drift, 
 		return nil, err
 	}
 	found, err := e.Infra.Verify(ctx, w.site, w.roles())
-	if err != nil {
-		return nil, err
+	if err != nil || slices.ContainsFunc(found, func(d drivers.Drift) bool { return d.Kind == drivers.KindUser }) {
+		return found, err // nothing can be seen without a user
 	}
 	hosts, err := w.lostHosts(ctx)
 	return append(found, hosts...), err

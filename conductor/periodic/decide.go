@@ -59,6 +59,12 @@ func (d decider) onDrift(s *db.Snapshot, found []drivers.Drift, v sight) error {
 	repair := false
 	for _, x := range found {
 		tell(s, false, "drift", "%s", x.String())
+		if x.Kind == drivers.KindUser { // nothing else can be seen without it
+			if ops.Allowed(ops.ClusterRotateCredential, s.Cluster.Status) != nil {
+				return nil
+			}
+			return d.order(s, ops.ClusterRotateCredential, nil, nil)
+		}
 		repair = repair || x.Node == ""
 	}
 	if repair && ops.Allowed(ops.ClusterRepair, s.Cluster.Status) == nil {

@@ -54,8 +54,8 @@ const (
 	lookLimit = 2 * time.Minute
 	// batch bounds what one conductor takes at once; others may have the rest.
 	batch = 64
-	// renewAgain is when a renewal of certificates is asked for once more that did not help.
-	renewAgain = 24 * time.Hour
+	// tryAgain is when a renewal of certificates, or another service user, is asked for once more that did not help.
+	tryAgain = 24 * time.Hour
 	// farthest is how many intervals a cluster is left alone that is never reached.
 	farthest = 5
 )
@@ -149,13 +149,17 @@ func (w *Watcher) lookAtHealth(ctx context.Context, x *db.Watch) error {
 		return err
 	}
 	if due, _ := v.certificate(s.Now()); due {
-		l, err := w.Store.OperationsSince(ctx, s.Cluster.UUID, string(ops.ClusterRenewCertificates), s.Now().Add(-renewAgain))
-		if err != nil {
+		if d.renewed, err = w.tried(ctx, s, ops.ClusterRenewCertificates); err != nil {
 			return err
 		}
-		d.renewed = len(l) > 0
 	}
 	return w.decide(ctx, s, func(s *db.Snapshot) error { return d.onHealth(s, v) })
+}
+
+// tried tells whether an operation of a kind was asked for lately.
+func (w *Watcher) tried(ctx context.Context, s *db.Snapshot, kind ops.Kind) (bool, error) {
+	l, err := w.Store.OperationsSince(ctx, s.Cluster.UUID, string(kind), s.Now().Add(-tryAgain))
+	return len(l) > 0, err
 }
 
 // see asks the cluster how it is, and the cloud about its hosts only when some are not well for long.
@@ -219,14 +223,21 @@ func (w *Watcher) lookAtDrift(ctx context.Context, x *db.Watch) error {
 		return err
 	}
 	v := sight{reached: s.Cluster.HealthStatusReason["api"] == "ok", hosts: map[string]string{}}
+	userGone := false
 	for _, f := range found {
 		if f.Gone && f.Node != "" {
 			v.hosts[f.Node] = hostGone
 		}
+		userGone = userGone || f.Kind == drivers.KindUser
 	}
 	d, err := w.decider(ctx, s, v)
 	if err != nil {
 		return err
+	}
+	if userGone {
+		if tried, err := w.tried(ctx, s, ops.ClusterRotateCredential); err != nil || tried {
+			return err // what came of it is told with the operation
+		}
 	}
 	return w.decide(ctx, s, func(s *db.Snapshot) error { return d.onDrift(s, found, v) })
 }

@@ -197,6 +197,21 @@ func (n *Network) CreateRouter(ctx context.Context, name, mark, externalNetworkI
 	return x.ID, nil
 }
 
+// RouterGateway gives the external network that a router leads to, "" when it leads nowhere.
+func (n *Network) RouterGateway(ctx context.Context, id string) (string, error) {
+	x, err := routers.Get(ctx, n.c, id).Extract()
+	if err != nil {
+		return "", wrap(network, err, "reading router %s", id)
+	}
+	return x.GatewayInfo.NetworkID, nil
+}
+
+// SetRouterGateway makes a router lead to an external network.
+func (n *Network) SetRouterGateway(ctx context.Context, id, externalNetworkID string) error {
+	_, err := routers.Update(ctx, n.c, id, routers.UpdateOpts{GatewayInfo: &routers.GatewayInfo{NetworkID: externalNetworkID}}).Extract()
+	return wrap(network, err, "setting the gateway of router %s", id)
+}
+
 // RouterMark gives the description of a router.
 func (n *Network) RouterMark(ctx context.Context, id string) (string, error) {
 	x, err := routers.Get(ctx, n.c, id).Extract()

@@ -65,6 +65,15 @@ func (m *Machines) EnsureGroup(ctx context.Context, s *drivers.Site, nodeGroup s
 		return infra.Verdict(err)
 	}
 	group := groupName(s, nodeGroup)
+	// Nova takes no server into a group that is gone: it is asked for once, each time hosts are to be made.
+	if r, ok := s.Ledger.Find(drivers.KindServerGroup, group); ok && r.ID != "" {
+		if _, err := n.ServerGroupName(ctx, r.ID); err == nil || !cloud.IsNotFound(err) {
+			return infra.Verdict(err)
+		}
+		if err := s.Ledger.Confirm(ctx, r.Kind, r.Name, "", r.Attrs); err != nil {
+			return drivers.FromError(err)
+		}
+	}
 	_, err = m.ensure(ctx, s, drivers.Object{Kind: drivers.KindServerGroup, Name: group,
 		Find: func(ctx context.Context) ([]drivers.Found, error) {
 			ids, err := n.FindServerGroups(ctx, group)
