@@ -330,3 +330,18 @@ func (b *bed) hostSecrets(id string) int {
 	}
 	return len(list.Items)
 }
+
+// TestTheControlPlaneGrowsAfterARotation: what joins is given the authorities that are there now.
+func TestTheControlPlaneGrowsAfterARotation(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "dev", masters: 1, workers: 0, loadBalancer: true})
+	b.request(id, ops.ClusterRotateCA, "", nil)
+	b.reaches(id, ops.UpdateComplete)
+	b.request(id, ops.NodeGroupResize, "default-master", func(g *db.NodeGroup) { g.NodeCount = 3 })
+	b.reaches(id, ops.UpdateComplete)
+	b.soundControlPlane(id, 3)
+	b.deleted(id)
+}
