@@ -280,6 +280,9 @@ func (s *Server) groupSpec(k *checks, g *db.NodeGroup, field, zonesLabel string,
 		zonesLabel = "availability_zone"
 		spec.AvailabilityZones = l.list(zonesLabel)
 	}
+	if g.Role != db.RoleMaster {
+		spec.Runtime = l.runtime()
+	}
 	found := findings{l.err}
 	f, err := k.flavor(field, g.FlavorID)
 	if fatal := found.add(about(field, err)); fatal != nil {
@@ -287,7 +290,10 @@ func (s *Server) groupSpec(k *checks, g *db.NodeGroup, field, zonesLabel string,
 	}
 	if err == nil && image.ID != "" {
 		spec.FlavorID = f.ID
-		_ = found.add(about(field, fits(f, g.FlavorID, field, spec.BootVolumeSize, image))) // never fatal: all is known
+		// Never fatal: all is known.
+		_ = found.add(about(field, fits(f, g.FlavorID, field, spec.BootVolumeSize, image)))
+		_ = found.add(about("labels."+runtimeLabel, imageRuns(image, spec.Runtime)))
+		_ = found.add(about(field, hostRuns("Flavor "+g.FlavorID, spec.Runtime, requiredTraits(f.ExtraSpecs), requiredTraits(image.Properties))))
 	}
 	if fatal := found.add(k.zones(zonesLabel, slices.Clone(spec.AvailabilityZones))); fatal != nil {
 		return f, fatal

@@ -71,6 +71,8 @@ type Host struct {
 	// CloudProviderExternal makes the kubelet wait for a cloud controller manager to initialize its node.
 	CloudProviderExternal bool
 
+	// Runtime of the containers, which the image has: "" is the usual one, or one of Runtimes.
+	Runtime         string
 	ImageRepository string // "": Kubernetes' own (init)
 	Proxy           Proxy
 	ExtraFiles      []File

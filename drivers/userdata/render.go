@@ -22,7 +22,8 @@ const (
 	pkiDir     = "/etc/kubernetes/pki"
 	signingCA  = "signing-ca.crt"
 	scriptPath = "/usr/local/sbin/jeroboam-bootstrap"
-	proxyPath  = "/etc/jeroboam/proxy.env"
+	ownDir     = "/etc/jeroboam"
+	proxyPath  = ownDir + "/proxy.env"
 
 	// packFrom is the size from which compressing a file is tried. Small files stay readable on the host's console.
 	packFrom = 1024
@@ -98,6 +99,7 @@ func hostFiles(h Host) ([]File, error) {
 		return nil, err
 	}
 	files = append(files, fixed...)
+	files = append(files, runtimeFiles(h.Runtime)...)
 	if h.Proxy.set() {
 		files = append(files, File{Path: proxyPath, Content: proxyEnvironment(h), Permissions: "0600"})
 	}
@@ -136,8 +138,8 @@ func assetList() []asset {
 	proxied := func(h Host) bool { return h.Proxy.set() }
 	system := "/etc/systemd/system/"
 	return []asset{
-		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-init.sh", "bootstrap-main.sh"}, starts},
-		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-join.sh", "bootstrap-main.sh"}, joins},
+		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-runtime.sh", "bootstrap-init.sh", "bootstrap-main.sh"}, starts},
+		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-runtime.sh", "bootstrap-join.sh", "bootstrap-main.sh"}, joins},
 		{system + "jeroboam-bootstrap.service", "0644", []string{"jeroboam-bootstrap.service"}, always},
 		{"/usr/local/sbin/jeroboam-metadata-guard", "0700", []string{"metadata-guard.sh"}, always},
 		{system + "jeroboam-metadata-guard.service", "0644", []string{"jeroboam-metadata-guard.service"}, always},
@@ -174,7 +176,7 @@ func fixedFiles(h Host) ([]File, error) {
 
 // isOwnPath tells whether some host has this file already.
 func isOwnPath(path string) bool {
-	return path == configPath || path == proxyPath || strings.HasPrefix(path, pkiDir+"/") ||
+	return path == configPath || strings.HasPrefix(path, ownDir+"/") || strings.HasPrefix(path, pkiDir+"/") ||
 		slices.ContainsFunc(assetList(), func(a asset) bool { return a.path == path })
 }
 

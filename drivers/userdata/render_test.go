@@ -45,6 +45,8 @@ func TestGolden(t *testing.T) {
 		{"init-ipv6", ipv6},
 		{"control-plane", controlPlaneHost()},
 		{"worker", workerHost()},
+		{"worker-kata", sandboxed("kata")},
+		{"worker-gvisor", sandboxed("gvisor")},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {

@@ -63,6 +63,7 @@ func validate(h Host) error {
 	c.node(h)
 	c.proxy(h.Proxy)
 	c.files(h.ExtraFiles)
+	c.that(h.Runtime == "" || runtimes()[h.Runtime].handler != "", "runtime", "%q is none of %s", h.Runtime, strings.Join(Runtimes(), ", "))
 	switch h.Role {
 	case RoleInit:
 		c.cluster(h)

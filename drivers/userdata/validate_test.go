@@ -61,6 +61,10 @@ func TestRenderRefuses(t *testing.T) {
 		{name: "worker with keys", change: func(h *userdata.Host) { pki := h.PKI; *h = workerHost(); h.PKI = pki }, field: "pki"},
 		{name: "worker without pin", change: func(h *userdata.Host) { *h = workerHost(); h.CACertHash = "sha256:0" }, field: "ca certificate hash"},
 		{name: "control plane without pin", change: func(h *userdata.Host) { *h = controlPlaneHost(); h.CACertHash = "" }, field: "ca certificate hash"},
+		{name: "runtime", change: func(h *userdata.Host) { h.Runtime = "runc" }, field: "runtime"},
+		{name: "file in the folder of ours", change: func(h *userdata.Host) {
+			h.ExtraFiles = []userdata.File{{Path: "/etc/jeroboam/runtime"}}
+		}, field: "file"},
 		{name: "worker's subnet", change: func(h *userdata.Host) { *h = workerHost(); h.PodSubnet = "x\nLD_PRELOAD=y" }, field: "pod subnet"},
 		{name: "worker's dns domain", change: func(h *userdata.Host) { *h = workerHost(); h.DNSDomain = "x\nLD_PRELOAD=y" }, field: "dns domain"},
 	}
