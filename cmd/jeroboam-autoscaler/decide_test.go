@@ -140,7 +140,8 @@ func TestWrongLabels(t *testing.T) {
 
 func TestTemplateOfASandboxedPool(t *testing.T) {
 	for runtime, taints := range map[string]int{"": 0, "runc": 0, "kata": 1} {
-		g := group{NodeGroup: wire.NodeGroup{Name: "pool", Labels: map[string]string{"runtime": runtime}}}
+		g := &group{}
+		g.Name, g.Labels = "pool", map[string]string{"runtime": runtime}
 		n, err := g.template(&flavor{})
 		if err != nil {
 			t.Fatal(err)
