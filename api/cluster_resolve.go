@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/jeroboam-cloud/jeroboam/api/wire"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
@@ -27,8 +28,9 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // clusterPlan is what a create request comes to.
 type clusterPlan struct {
-	cluster *db.Cluster
-	groups  []*db.NodeGroup
+	cluster  *db.Cluster
+	groups   []*db.NodeGroup
+	warnings []wire.Problem // what is accepted, and better known before
 }
 
 // mergeLabels is Magnum's rule: nothing given → the parent's; given → exactly these; given with merge_labels → both.
@@ -263,6 +265,9 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 		}
 		d.hosts(x.count, f, g)
 		plan.groups = append(plan.groups, g)
+		if text := unpinned(f, image); text != "" && g.Role != db.RoleMaster && g.Driver == vmDriver {
+			plan.warnings = append(plan.warnings, wire.Problem{Field: x.field, Severity: wire.SeverityWarning, Message: text})
+		}
 	}
 	if fatal := found.add(k.quotas(d)); fatal != nil {
 		return nil, fatal

@@ -42,7 +42,7 @@ func clusterCommands() []clusterCommand {
 		{"watch", "CLUSTER", "show live what is being done", 1, 1,
 			"Shows each step with its time and what it waits for, until nothing is under way. The exit code is 1 when that failed.", none(watchCluster)},
 		{"preflight", "[NAME]", "tell what a create would refuse, and create nothing", 0, 1,
-			"Takes the options of `openstack coe cluster create` and checks them against the cloud and its quotas. The exit code is 1\nwhen there is a problem.", preflightFlags},
+			"Takes the options of `openstack coe cluster create` and checks them against the cloud and its quotas. The exit code is 1\nwhen there is an error; with warnings a create is accepted.", preflightFlags},
 		{"delete", "CLUSTER", "delete a cluster, by force when it does not go otherwise", 1, 1,
 			"`operation show` tells what was left in the cloud; a cluster that is gone is named by its UUID then.", deleteFlags},
 		{"operation list", "CLUSTER", "list what was done to a cluster, newest first", 1, 1,
