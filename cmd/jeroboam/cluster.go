@@ -73,7 +73,7 @@ func (s shell) runCluster(ctx context.Context, args []string) int {
 	for _, c := range clusterCommands() {
 		words := strings.Fields(c.words)
 		if len(args) >= len(words) && slices.Equal(args[:len(words)], words) {
-			return s.callCluster(ctx, c, args[len(words):])
+			return s.callCluster(ctx, name+" cluster "+c.words, c, args[len(words):])
 		}
 	}
 	clusterUsage(s)
@@ -95,8 +95,8 @@ func clusterUsage(s shell) {
 	fmt.Fprintf(s.stderr, "\nWho asks is read from clouds.yaml (--os-cloud, OS_CLOUD) or the OS_* variables.\n%s cluster COMMAND --help tells the options of a command.\n", name)
 }
 
-func (s shell) callCluster(ctx context.Context, c clusterCommand, args []string) int {
-	full := name + " cluster " + c.words
+// callCluster runs a command whose full name is given, and gives the exit code.
+func (s shell) callCluster(ctx context.Context, full string, c clusterCommand, args []string) int {
 	flags := flag.NewFlagSet(full, flag.ContinueOnError)
 	flags.SetOutput(s.stderr)
 	who, out := credentials.Credentials{}, output{format: "table"}

@@ -78,6 +78,7 @@ func TestClusterCommands(t *testing.T) {
 	if n := strings.Count(want(t, []string{"resource", "list", "demo", "-f", "value", "-c", "kind"}), "server\n"); n != masters+workers {
 		t.Errorf("%d servers", n)
 	}
+	benchIn(t, me, id)
 	want(t, []string{"node", "list", "-f", "yaml", "demo", "-c", "name"}, "- name: demo-")
 	want(t, []string{"maintenance", "set", "demo", "--time-zone", "Europe/Berlin", "--window", "sat,sun 02:00 4h", "--hibernate", "mon-fri 20:00", "--resume", "07:00"},
 		"| time_zone    | Europe/Berlin", "| windows      | sat,sun 02:00 4h0m0s", "| hibernate    | mon,tue,wed,thu,fri 20:00", "| resume       | 07:00")
