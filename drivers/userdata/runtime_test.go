@@ -137,17 +137,27 @@ func TestRuntimeWithContainerd(t *testing.T) {
 		t.Skip("there is no containerd here, nor in JEROBOAM_CONTAINERDS")
 	}
 	for _, binary := range binaries {
+		version, err := exec.Command(binary, "--version").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		configs := map[string]string{"version 2": "version = 2\n" + runcTable}
+		if strings.Contains(string(version), " v2.") {
+			configs["version 3"] = "version = 3\n" + strings.Replace(runcTable, "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", 1)
+		}
 		for _, name := range userdata.Runtimes() {
-			t.Run(filepath.Base(binary)+" "+name, func(t *testing.T) { judge(t, binary, name) })
+			for is, config := range configs {
+				t.Run(strings.Fields(string(version))[2]+" "+is+" "+name, func(t *testing.T) { judge(t, binary, name, config) })
+			}
 		}
 	}
 }
 
-func judge(t *testing.T, binary, name string) {
+func judge(t *testing.T, binary, name, config string) {
 	s := newSandbox(t, sandboxed(name), "touch $k/kubelet.conf")
 	s.equip("", "containerd-shim-kata-v2", "containerd-shim-runsc-v1")
 	s.write("bin/containerd", "#!/bin/bash\nif [ \"$1\" = config ]; then exec "+binary+" --config \"$ROOT/etc/containerd/config.toml\" \"$@\"; fi\nexec "+binary+" \"$@\"\n")
-	s.write("etc/containerd/config.toml", "version = 2\n"+runcTable)
+	s.write("etc/containerd/config.toml", config)
 	if err := s.run(); err != nil {
 		t.Fatalf("%v\n%s", err, s.read("var/log/jeroboam-bootstrap.log"))
 	}
