@@ -136,7 +136,12 @@ func (w *work) controlPlanePKI(ctx context.Context) (*userdata.PKI, error) {
 		}
 	}
 	sa, err := w.secret(ctx, ops.SecretServiceAccount)
+	if err != nil {
+		return nil, err
+	}
 	p.ServiceAccountPublic, p.ServiceAccountPrivate = sa.Certificate, sa.PrivateKey
+	key, err := w.secret(ctx, ops.SecretEncryptionKey)
+	p.EncryptionKey = key.Passphrase
 	return &p, err
 }
 

@@ -93,6 +93,7 @@ func hostFiles(h Host) ([]File, error) {
 	files := []File{{Path: configPath, Content: config, Permissions: "0600"}}
 	if h.PKI != nil {
 		files = append(files, pkiFiles(h.PKI)...)
+		files = append(files, apiServerFiles(h.PKI)...)
 	}
 	fixed, err := fixedFiles(h)
 	if err != nil {
@@ -124,6 +125,11 @@ func pkiFiles(p *PKI) []File {
 	return files
 }
 
+// apiServerFiles are what API servers read beside their flags, and not among the certificates, which kubeadm clears away.
+func apiServerFiles(p *PKI) []File {
+	return []File{{Path: encryptionPath, Content: encryptionConfiguration(p.EncryptionKey), Permissions: "0600"}}
+}
+
 // asset is a file whose content is the same for all hosts that have it.
 type asset struct {
 	path, mode string
@@ -138,6 +144,7 @@ func assetList() []asset {
 	proxied := func(h Host) bool { return h.Proxy.set() }
 	system := "/etc/systemd/system/"
 	return []asset{
+		{auditPolicyPath, "0600", []string{"audit-policy.yaml"}, Host.controlPlane},
 		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-runtime.sh", "bootstrap-init.sh", "bootstrap-main.sh"}, starts},
 		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-runtime.sh", "bootstrap-join.sh", "bootstrap-main.sh"}, joins},
 		{system + "jeroboam-bootstrap.service", "0644", []string{"jeroboam-bootstrap.service"}, always},
@@ -176,7 +183,7 @@ func fixedFiles(h Host) ([]File, error) {
 
 // isOwnPath tells whether some host has this file already.
 func isOwnPath(path string) bool {
-	return path == configPath || strings.HasPrefix(path, ownDir+"/") || strings.HasPrefix(path, pkiDir+"/") ||
+	return path == configPath || path == encryptionPath || strings.HasPrefix(path, ownDir+"/") || strings.HasPrefix(path, pkiDir+"/") ||
 		slices.ContainsFunc(assetList(), func(a asset) bool { return a.path == path })
 }
 

@@ -126,15 +126,12 @@ func TestARuntimeThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestRuntimeWithContainerd has real containerds judge what the script makes of their configuration. JEROBOAM_CONTAINERDS
-// lists them, with colons in between.
+// TestRuntimeWithContainerd has real containerds judge what the script makes of their configuration. Beside those that are
+// found JEROBOAM_CONTAINERDS lists more, with colons in between.
 func TestRuntimeWithContainerd(t *testing.T) {
-	binaries := filepath.SplitList(os.Getenv("JEROBOAM_CONTAINERDS"))
-	if found, err := exec.LookPath("containerd"); err == nil {
-		binaries = append(binaries, found)
-	}
+	binaries := append(programs("containerd"), filepath.SplitList(os.Getenv("JEROBOAM_CONTAINERDS"))...)
 	if len(binaries) == 0 {
-		t.Skip("there is no containerd here, nor in JEROBOAM_CONTAINERDS")
+		t.Skip("there is no containerd here: make kubernetes-binaries builds one")
 	}
 	for _, binary := range binaries {
 		version, err := exec.Command(binary, "--version").Output()

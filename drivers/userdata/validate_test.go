@@ -39,6 +39,7 @@ func TestRenderRefuses(t *testing.T) {
 		{name: "image repository", change: func(h *userdata.Host) { h.ImageRepository = "a b" }, field: "image repository"},
 		{name: "no pki", change: func(h *userdata.Host) { h.PKI = nil }, field: "pki"},
 		{name: "half a pki", change: func(h *userdata.Host) { h.PKI.EtcdCA.PrivateKey = nil }, field: "pki"},
+		{name: "a key of Secrets that is too short", change: func(h *userdata.Host) { h.PKI.EncryptionKey = []byte("AAAA") }, field: "pki"},
 		{name: "ssh key of two lines", change: func(h *userdata.Host) { h.SSHKeys = []string{"a\nb"} }, field: "ssh key"},
 		{name: "label key", change: func(h *userdata.Host) { h.NodeLabels = map[string]string{"a b": ""} }, field: "node label"},
 		{name: "label value", change: func(h *userdata.Host) { h.NodeLabels = map[string]string{"a": "b,c=d"} }, field: "node label a"},
