@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/jeroboam-cloud/jeroboam/api/wire"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
@@ -27,8 +28,9 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // clusterPlan is what a create request comes to.
 type clusterPlan struct {
-	cluster *db.Cluster
-	groups  []*db.NodeGroup
+	cluster  *db.Cluster
+	groups   []*db.NodeGroup
+	warnings []wire.Problem // what is accepted, and better known before
 }
 
 // mergeLabels is Magnum's rule: nothing given → the parent's; given → exactly these; given with merge_labels → both.
@@ -263,6 +265,9 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 		}
 		d.hosts(x.count, f, g)
 		plan.groups = append(plan.groups, g)
+		if text := unpinned(f, image); text != "" && g.Role != db.RoleMaster && g.Driver == vmDriver {
+			plan.warnings = append(plan.warnings, wire.Problem{Field: x.field, Severity: wire.SeverityWarning, Message: text})
+		}
 	}
 	if fatal := found.add(k.quotas(d)); fatal != nil {
 		return nil, fatal
@@ -280,6 +285,9 @@ func (s *Server) groupSpec(k *checks, g *db.NodeGroup, field, zonesLabel string,
 		zonesLabel = "availability_zone"
 		spec.AvailabilityZones = l.list(zonesLabel)
 	}
+	if g.Role != db.RoleMaster {
+		spec.Runtime = l.runtime()
+	}
 	found := findings{l.err}
 	f, err := k.flavor(field, g.FlavorID)
 	if fatal := found.add(about(field, err)); fatal != nil {
@@ -287,7 +295,10 @@ func (s *Server) groupSpec(k *checks, g *db.NodeGroup, field, zonesLabel string,
 	}
 	if err == nil && image.ID != "" {
 		spec.FlavorID = f.ID
-		_ = found.add(about(field, fits(f, g.FlavorID, field, spec.BootVolumeSize, image))) // never fatal: all is known
+		// Never fatal: all is known.
+		_ = found.add(about(field, fits(f, g.FlavorID, field, spec.BootVolumeSize, image)))
+		_ = found.add(about("labels."+runtimeLabel, imageRuns(image, spec.Runtime)))
+		_ = found.add(about(field, hostRuns("Flavor "+g.FlavorID, spec.Runtime, requiredTraits(f.ExtraSpecs), requiredTraits(image.Properties))))
 	}
 	if fatal := found.add(k.zones(zonesLabel, slices.Clone(spec.AvailabilityZones))); fatal != nil {
 		return f, fatal

@@ -56,5 +56,5 @@ func problems(err error, field string) []wire.Problem {
 		return out
 	}
 	_, detail, _ := classify(err)
-	return []wire.Problem{{Field: field, Message: detail}}
+	return []wire.Problem{{Field: field, Severity: wire.SeverityError, Message: detail}}
 }

@@ -185,6 +185,9 @@ func checkNodeGroup(g *db.NodeGroup) error {
 		return invalid("max_node_count", "node_count should be less or equal to max_node_count")
 	}
 	for k, v := range g.NodeLabels {
+		if k == ops.RuntimeLabel {
+			return invalid("node_labels", "label "+k+" is set by label runtime of the node group")
+		}
 		if why := labelProblem(k, v); why != "" {
 			return invalid("node_labels", why)
 		}
@@ -192,6 +195,9 @@ func checkNodeGroup(g *db.NodeGroup) error {
 	for _, t := range g.NodeTaints {
 		if t.Key == "" || !slices.Contains([]string{"NoSchedule", "PreferNoSchedule", "NoExecute"}, t.Effect) {
 			return invalid("node_taints", "a taint needs a key and an effect of NoSchedule, PreferNoSchedule or NoExecute")
+		}
+		if t.Key == ops.RuntimeLabel {
+			return invalid("node_taints", "taint "+t.Key+" is set by label runtime of the node group")
 		}
 		if why := syntaxProblem(t.Key, t.Value); why != "" {
 			return invalid("node_taints", why)

@@ -21,10 +21,14 @@ func (s *Server) preflightCluster(c echo.Context) error {
 	}
 	r, err := readCluster(f, minor(c))
 	found := findings{err}
+	var warnings []wire.Problem
 	if r.templateID != "" {
-		_, err := s.planCluster(c, r)
+		plan, err := s.planCluster(c, r)
 		if fatal := found.add(err); fatal != nil {
 			return fatal
+		}
+		if plan != nil {
+			warnings = plan.warnings
 		}
 	}
 	limit, used, err := s.Store.ClusterQuota(c.Request().Context(), callerOf(c).ProjectID, s.Defaults.MaxClusters)
@@ -35,7 +39,7 @@ func (s *Server) preflightCluster(c echo.Context) error {
 		_ = found.add(&db.QuotaError{Limit: limit}) // never fatal
 	}
 	out := []wire.Problem{}
-	for _, p := range problems(found.err, "") {
+	for _, p := range append(problems(found.err, ""), warnings...) {
 		if !slices.Contains(out, p) { // both default node groups have the cluster's labels
 			out = append(out, p)
 		}

@@ -155,9 +155,12 @@ func (s *Server) settleTemplateNetwork(k *checks, t *db.ClusterTemplate) error {
 	return nil
 }
 
+// vmDriver makes virtual machines.
+const vmDriver = "vm"
+
 // groupDriver names the driver of machines for Magnum's server_type.
 func (s *Server) groupDriver(serverType string) (string, error) {
-	driver := map[string]string{"vm": "vm", "bm": "ironic"}[serverType]
+	driver := map[string]string{"vm": vmDriver, "bm": "ironic"}[serverType]
 	if !slices.Contains(s.Defaults.EnabledDrivers, driver) {
 		return "", badRequest("Cluster type (%s, kubernetes) is not supported: this service has no driver for server_type %q.", serverType, serverType)
 	}

@@ -44,7 +44,11 @@ func (s *Server) upgradeCluster(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	params, err := s.resolveUpgrade(c, v, t, batch)
+	concerned := v.NodeGroups
+	if target != nil {
+		concerned = []*db.NodeGroup{target}
+	}
+	params, err := s.resolveUpgrade(c, v, t, concerned, batch)
 	if err != nil {
 		return err
 	}
@@ -75,7 +79,7 @@ func (s *Server) upgradeTarget(c echo.Context, v *db.ClusterView, t *db.ClusterT
 
 // resolveUpgrade finds the version that a template leads to, with the caller's rights, and refuses one that Kubernetes
 // would not survive.
-func (s *Server) resolveUpgrade(c echo.Context, v *db.ClusterView, t *db.ClusterTemplate, batch int) (ops.Upgrade, error) {
+func (s *Server) resolveUpgrade(c echo.Context, v *db.ClusterView, t *db.ClusterTemplate, concerned []*db.NodeGroup, batch int) (ops.Upgrade, error) {
 	var spec ops.ClusterSpec
 	if err := json.Unmarshal(v.Spec, &spec); err != nil {
 		return ops.Upgrade{}, fmt.Errorf("reading a cluster's spec: %w", err)
@@ -86,6 +90,9 @@ func (s *Server) resolveUpgrade(c echo.Context, v *db.ClusterView, t *db.Cluster
 	}
 	image, err := k.image(t.ImageID)
 	if err != nil {
+		return ops.Upgrade{}, err
+	}
+	if err := keepsRuntimes(concerned, image); err != nil {
 		return ops.Upgrade{}, err
 	}
 	l := &labels{m: t.Labels}

@@ -124,7 +124,10 @@ type Infrastructure interface {
 }
 
 // Image is what hosts are made of.
-type Image struct{ ID, Distro, KubernetesVersion string }
+type Image struct {
+	ID, Distro, KubernetesVersion string
+	Runtimes                      []string // of containers, which it says to have
+}
 
 // ErrNoImage says that there is no image, or no single one, of that name.
 var ErrNoImage = errors.New("there is no such image")

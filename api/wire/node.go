@@ -49,8 +49,15 @@ func NewResource(r *db.Resource) Resource {
 		CreatedAt: Time(r.CreatedAt), UpdatedAt: timeOrNull(r.UpdatedAt)}
 }
 
-// Problem is one reason why a request would be refused.
+// Problem is one reason why a request would be refused, or something to know before it is accepted.
 type Problem struct {
-	Field   string `json:"field"` // of the request's body; empty when it is about the request as a whole
-	Message string `json:"message"`
+	Field    string `json:"field"` // of the request's body; empty when it is about the request as a whole
+	Severity string `json:"severity"`
+	Message  string `json:"message"`
 }
+
+// Severities of problems.
+const (
+	SeverityError   = "error"   // the request would be refused
+	SeverityWarning = "warning" // it would be accepted all the same
+)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jeroboam-cloud/jeroboam/api/wire"
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/containerinfra"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/internal/externalgrpc"
 )
 
@@ -133,6 +134,20 @@ func TestWrongLabels(t *testing.T) {
 		g.Labels = map[string]string{resourcesLabel: value}
 		if _, err := g.template(&flavor{}); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), resourcesLabel) {
 			t.Errorf("%s: %v", value, err)
+		}
+	}
+}
+
+func TestTemplateOfASandboxedPool(t *testing.T) {
+	for runtime, taints := range map[string]int{"": 0, "runc": 0, "kata": 1} {
+		g := &group{}
+		g.Name, g.Labels = "pool", map[string]string{"runtime": runtime}
+		n, err := g.template(&flavor{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(n.Spec.Taints) != taints || (n.Labels[ops.RuntimeLabel] == runtime) != (taints > 0 || runtime == "") {
+			t.Errorf("runtime %q: labels %v, taints %v", runtime, n.Labels, n.Spec.Taints)
 		}
 	}
 }

@@ -93,6 +93,11 @@ func (g *group) template(f *flavor) (*corev1.Node, error) {
 	for _, t := range g.NodeTaints {
 		n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
 	}
+	if runtime := g.Labels["runtime"]; runtime != "" && runtime != ops.RuntimeRunc {
+		t := ops.RuntimeTaint(runtime)
+		n.Labels[ops.RuntimeLabel] = runtime
+		n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
+	}
 	disk := int64(f.Disk) * gibi
 	if size, err := strconv.ParseInt(g.Labels["boot_volume_size"], 10, 64); err == nil && size > 0 {
 		disk = size * gibi

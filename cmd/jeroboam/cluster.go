@@ -42,7 +42,7 @@ func clusterCommands() []clusterCommand {
 		{"watch", "CLUSTER", "show live what is being done", 1, 1,
 			"Shows each step with its time and what it waits for, until nothing is under way. The exit code is 1 when that failed.", none(watchCluster)},
 		{"preflight", "[NAME]", "tell what a create would refuse, and create nothing", 0, 1,
-			"Takes the options of `openstack coe cluster create` and checks them against the cloud and its quotas. The exit code is 1\nwhen there is a problem.", preflightFlags},
+			"Takes the options of `openstack coe cluster create` and checks them against the cloud and its quotas. The exit code is 1\nwhen there is an error; with warnings a create is accepted.", preflightFlags},
 		{"delete", "CLUSTER", "delete a cluster, by force when it does not go otherwise", 1, 1,
 			"`operation show` tells what was left in the cloud; a cluster that is gone is named by its UUID then.", deleteFlags},
 		{"operation list", "CLUSTER", "list what was done to a cluster, newest first", 1, 1,
@@ -73,7 +73,7 @@ func (s shell) runCluster(ctx context.Context, args []string) int {
 	for _, c := range clusterCommands() {
 		words := strings.Fields(c.words)
 		if len(args) >= len(words) && slices.Equal(args[:len(words)], words) {
-			return s.callCluster(ctx, c, args[len(words):])
+			return s.callCluster(ctx, name+" cluster "+c.words, c, args[len(words):])
 		}
 	}
 	clusterUsage(s)
@@ -95,8 +95,8 @@ func clusterUsage(s shell) {
 	fmt.Fprintf(s.stderr, "\nWho asks is read from clouds.yaml (--os-cloud, OS_CLOUD) or the OS_* variables.\n%s cluster COMMAND --help tells the options of a command.\n", name)
 }
 
-func (s shell) callCluster(ctx context.Context, c clusterCommand, args []string) int {
-	full := name + " cluster " + c.words
+// callCluster runs a command whose full name is given, and gives the exit code.
+func (s shell) callCluster(ctx context.Context, full string, c clusterCommand, args []string) int {
 	flags := flag.NewFlagSet(full, flag.ContinueOnError)
 	flags.SetOutput(s.stderr)
 	who, out := credentials.Credentials{}, output{format: "table"}

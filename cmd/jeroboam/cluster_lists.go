@@ -229,11 +229,12 @@ func preflightFlags(f *flag.FlagSet) clusterAction {
 			fmt.Fprintln(c.stdout, "Nothing stands against this create.")
 			return nil
 		}
-		l := listing{columns: []string{"field", "problem"}}
+		l, refused := listing{columns: []string{"field", "severity", "problem"}}, false
 		for _, p := range found {
-			l.rows = append(l.rows, []any{p.Field, p.Message})
+			l.rows = append(l.rows, []any{p.Field, p.Severity, p.Message})
+			refused = refused || p.Severity == wire.SeverityError
 		}
-		if err := c.out.write(c.stdout, l); err != nil || len(found) == 0 {
+		if err := c.out.write(c.stdout, l); err != nil || !refused {
 			return err
 		}
 		return errProblems

@@ -78,6 +78,7 @@ func TestClusterCommands(t *testing.T) {
 	if n := strings.Count(want(t, []string{"resource", "list", "demo", "-f", "value", "-c", "kind"}), "server\n"); n != masters+workers {
 		t.Errorf("%d servers", n)
 	}
+	benchIn(t, me, id)
 	want(t, []string{"node", "list", "-f", "yaml", "demo", "-c", "name"}, "- name: demo-")
 	want(t, []string{"maintenance", "set", "demo", "--time-zone", "Europe/Berlin", "--window", "sat,sun 02:00 4h", "--hibernate", "mon-fri 20:00", "--resume", "07:00"},
 		"| time_zone    | Europe/Berlin", "| windows      | sat,sun 02:00 4h0m0s", "| hibernate    | mon,tue,wed,thu,fri 20:00", "| resume       | 07:00")
@@ -88,7 +89,7 @@ func TestClusterCommands(t *testing.T) {
 	want(t, []string{"resume", "demo"}, "has been accepted")
 	want(t, []string{"watch", "demo"}, "Cluster demo is UPDATE_COMPLETE.")
 	want(t, []string{"maintenance", "unset", "demo"}, "has no maintenance windows")
-	want(t, []string{"preflight", "--cluster-template", "k8s", "another"}, "Nothing stands against this create.")
+	want(t, []string{"preflight", "--cluster-template", "k8s", "another"}, "| flavor_id | warning  | Flavor m1.medium does not have hw:cpu_policy=dedicated")
 	if out, _, code := cli(t, "preflight", "--cluster-template", "k8s", "--master-count", "2", "--labels", "kube_tag=nine"); code != 1 ||
 		!strings.Contains(out, "| master_count    |") || !strings.Contains(out, "| labels.kube_tag |") {
 		t.Errorf("preflight of what is wrong: exit code %d\n%s", code, out)

@@ -69,15 +69,18 @@ func (s shell) run(ctx context.Context, args []string) int {
 		usage(top)
 		return 2
 	}
-	if top.Arg(0) == "cluster" {
+	switch top.Arg(0) {
+	case "cluster":
 		return s.runCluster(ctx, top.Args()[1:])
+	case "bench":
+		return s.runBench(ctx, top.Args()[1:])
 	}
 	for _, c := range commands() {
 		if c.name == top.Arg(0) {
 			return s.call(ctx, c, top.Args()[1:])
 		}
 	}
-	fmt.Fprintf(s.stderr, "%s: there is no command %q; the commands are demo, serve, simulate and cluster\n", name, top.Arg(0))
+	fmt.Fprintf(s.stderr, "%s: there is no command %q; the commands are demo, serve, simulate, cluster and bench\n", name, top.Arg(0))
 	return 2
 }
 
@@ -88,6 +91,7 @@ func usage(flags *flag.FlagSet) {
 		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.help)
 	}
 	fmt.Fprintf(w, "  %-9s %s\n", "cluster", "watch clusters, list what was done to them, cancel and retry it")
+	fmt.Fprintf(w, "  %-9s %s\n", "bench", "measure what virtual machines and sandboxes cost")
 	fmt.Fprintf(w, "\n%s COMMAND --help tells the options of a command, %s --version the version.\n", name, name)
 }
 

@@ -40,6 +40,7 @@ func (b *builder) createCluster() {
 	}
 	api := b.add("Kubernetes API", deadlineBoot, w.apiReady, append(ready, b.firstHost(hosts))...)
 	b.forgetFailed(api)
+	b.runtimeClasses(w.s.NodeGroups, api)
 	for _, g := range w.s.NodeGroups {
 		for _, n := range w.nodesOf(db.NodeWanted, g) {
 			b.node(g, n, api, hostTask(n))

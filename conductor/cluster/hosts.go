@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -99,11 +98,12 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	labels, _ := userdata.SplitLabels(nodeLabels(g))
+	all, nodeTaints := ops.Dress(g)
+	labels, _ := userdata.SplitLabels(all)
 	h := userdata.Host{Name: n.Name, Role: userdata.RoleWorker, Distro: spec.Distro, ClusterName: w.s.Cluster.StackID, KubernetesVersion: w.version(g),
 		ControlPlaneEndpoint: net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort)), APIServerCertSANs: w.certSANs(), PodSubnet: w.spec.PodCIDR, ServiceSubnet: w.spec.ServiceCIDR,
-		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, CACertHash: pin, NodeLabels: labels, NodeTaints: taints(g),
-		ImageRepository: w.spec.ImageRepository, Proxy: userdata.Proxy{HTTP: w.spec.HTTPProxy, HTTPS: w.spec.HTTPSProxy, No: split(w.spec.NoProxy)}}
+		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, CACertHash: pin, NodeLabels: labels, NodeTaints: taints(nodeTaints),
+		Runtime: ops.SandboxOf(g), ImageRepository: w.spec.ImageRepository, Proxy: userdata.Proxy{HTTP: w.spec.HTTPProxy, HTTPS: w.spec.HTTPSProxy, No: split(w.spec.NoProxy)}}
 	if w.s.Cluster.SSHPublicKey != nil {
 		h.SSHKeys = []string{strings.TrimSpace(*w.s.Cluster.SSHPublicKey)}
 	}
@@ -117,13 +117,6 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 		}
 	}
 	return userdata.Render(h)
-}
-
-// nodeLabels of a group's nodes.
-func nodeLabels(g *db.NodeGroup) map[string]string {
-	labels := map[string]string{ops.NodeGroupLabel: g.Name}
-	maps.Copy(labels, g.NodeLabels)
-	return labels
 }
 
 func (w *work) controlPlanePKI(ctx context.Context) (*userdata.PKI, error) {
@@ -143,7 +136,12 @@ func (w *work) controlPlanePKI(ctx context.Context) (*userdata.PKI, error) {
 		}
 	}
 	sa, err := w.secret(ctx, ops.SecretServiceAccount)
+	if err != nil {
+		return nil, err
+	}
 	p.ServiceAccountPublic, p.ServiceAccountPrivate = sa.Certificate, sa.PrivateKey
+	key, err := w.secret(ctx, ops.SecretEncryptionKey)
+	p.EncryptionKey = key.Passphrase
 	return &p, err
 }
 
@@ -156,9 +154,9 @@ func (w *work) certSANs() []string {
 	return sans
 }
 
-func taints(g *db.NodeGroup) []userdata.Taint {
+func taints(of []db.Taint) []userdata.Taint {
 	var l []userdata.Taint
-	for _, t := range g.NodeTaints {
+	for _, t := range of {
 		l = append(l, userdata.Taint(t))
 	}
 	return l

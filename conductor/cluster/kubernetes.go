@@ -223,11 +223,12 @@ func (w *work) dressNode(ctx context.Context, n *db.Node) drivers.Result {
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	if err := c.LabelNode(ctx, n.Name, nodeLabels(g)); err != nil {
+	labels, taints := ops.Dress(g)
+	if err := c.LabelNode(ctx, n.Name, labels); err != nil {
 		return drivers.Transient(fmt.Errorf("labelling %s: %w", n.Name, err))
 	}
 	var l []kube.Taint
-	for _, t := range g.NodeTaints {
+	for _, t := range taints {
 		l = append(l, kube.Taint(t))
 	}
 	if err := c.TaintNode(ctx, n.Name, l); err != nil {

@@ -14,6 +14,7 @@ func (b *builder) resizeGroup() {
 		b.resizeControlPlane(g)
 		return
 	}
+	b.runtimeClasses([]*db.NodeGroup{g})
 	b.join(g, b.w.nodesOf(db.NodeWanted, g))
 	b.removeNodes(g)
 }
@@ -31,6 +32,7 @@ func (b *builder) deleteGroup() {
 	w := b.w
 	g := w.group(w.op.NodeGroupUUID)
 	gone := b.removeNodes(g)
+	b.runtimeClasses([]*db.NodeGroup{g}, gone...)
 	b.add("server group of "+g.Name+" is gone", deadlineGone, func(ctx context.Context) drivers.Result {
 		for _, r := range w.l.All() {
 			if r.Kind == drivers.KindServerGroup && r.Name == w.s.Cluster.StackID+"-"+g.Name {

@@ -59,6 +59,10 @@ func (w *work) makeSecret(name string) (pki.Bundle, error) {
 	case ops.SecretJoinToken:
 		token, err := joinToken()
 		return pki.Bundle{Passphrase: []byte(token)}, err
+	case ops.SecretEncryptionKey:
+		key := make([]byte, 32)
+		_, err := rand.Read(key)
+		return pki.Bundle{Passphrase: []byte(base64.StdEncoding.EncodeToString(key))}, err
 	default:
 		return pki.NewCA(w.s.Cluster.Name, w.e.KeySize, w.e.Validity, source)
 	}

@@ -10,6 +10,9 @@ const (
 	SecretServiceAccount = "service_account"
 	SecretCredential     = "credential" // the service user's password
 	SecretJoinToken      = "join_token"
+	// SecretEncryptionKey is what Secrets in etcd are encrypted with. It stays when authorities are replaced: nothing else
+	// reads what was written with it.
+	SecretEncryptionKey = "encryption_key"
 )
 
 // While authorities are being replaced, the references of all that are trusted are in db.Cluster.SecretRefs: that under the
@@ -61,5 +64,5 @@ func InGeneration(name string, generation int) string {
 
 // SecretNames are all of them.
 func SecretNames() []string {
-	return []string{SecretCA, SecretEtcdCA, SecretFrontProxyCA, SecretServiceAccount, SecretCredential, SecretJoinToken}
+	return []string{SecretCA, SecretEtcdCA, SecretFrontProxyCA, SecretServiceAccount, SecretCredential, SecretJoinToken, SecretEncryptionKey}
 }

@@ -51,4 +51,6 @@ type GroupSpec struct {
 	BootVolumeSize    int      `json:"boot_volume_size,omitempty"`   // GiB
 	BootVolumeType    string   `json:"boot_volume_type,omitempty"`
 	DockerVolumeType  string   `json:"docker_volume_type,omitempty"`
+	// Runtime of the containers, where it is not runc; see Runtimes.
+	Runtime string `json:"runtime,omitempty"`
 }

@@ -46,7 +46,7 @@ func (w *Watcher) findUpgrade(ctx context.Context, s *db.Snapshot, v sight) (*op
 		if err != nil {
 			return nil, err
 		}
-		if u := upgradeTo(t, image, spec); u != nil && (best == nil || ops.NewerPatch(best.KubernetesVersion, u.KubernetesVersion)) {
+		if u := upgradeTo(t, image, spec); u != nil && ops.WithoutRuntime(s.NodeGroups, image.Runtimes) == nil && (best == nil || ops.NewerPatch(best.KubernetesVersion, u.KubernetesVersion)) {
 			best = u
 		}
 	}

@@ -90,6 +90,7 @@ func defaultFlavors() []Flavor {
 		{ID: "2", Name: "m1.small", VCPUs: 2, RAM: 2048, Disk: 20},
 		{ID: "3", Name: "m1.medium", VCPUs: 2, RAM: 4096, Disk: 40},
 		{ID: "4", Name: "m1.large", VCPUs: 4, RAM: 8192, Disk: 80},
+		{ID: "5", Name: "m1.nested", VCPUs: 4, RAM: 8192, Disk: 80, ExtraSpecs: map[string]string{"trait:HW_CPU_X86_VMX": "required"}},
 	}
 }
 
@@ -97,6 +98,7 @@ func defaultImages() []Image {
 	return []Image{
 		{Name: "ubuntu-24.04-kube-v1.37.2", MinDisk: 10, Properties: map[string]string{
 			"os_distro": "ubuntu", "os_version": "24.04", "kube_version": "v1.37.2", "architecture": "x86_64",
+			"container_runtimes": "runc,kata,gvisor",
 		}},
 		{Name: "ubuntu-24.04-kube-v1.36.6", MinDisk: 10, Properties: map[string]string{
 			"os_distro": "ubuntu", "os_version": "24.04", "kube_version": "v1.36.6", "architecture": "x86_64",

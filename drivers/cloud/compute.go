@@ -31,6 +31,8 @@ type Compute struct {
 type Flavor struct {
 	ID, Name         string
 	VCPUs, RAM, Disk int // RAM in MiB, Disk in GiB
+	// ExtraSpecs are empty, too, where the cloud does not tell them to the actor.
+	ExtraSpecs map[string]string
 }
 
 // Flavor finds one by id or name; nil when there is none.
@@ -55,7 +57,7 @@ func (n *Compute) Flavors(ctx context.Context) ([]Flavor, error) {
 	}
 	l, err := flavors.ExtractFlavors(pages)
 	return mapSlice(l, func(f flavors.Flavor) Flavor {
-		return Flavor{ID: f.ID, Name: f.Name, VCPUs: f.VCPUs, RAM: f.RAM, Disk: f.Disk}
+		return Flavor{ID: f.ID, Name: f.Name, VCPUs: f.VCPUs, RAM: f.RAM, Disk: f.Disk, ExtraSpecs: f.ExtraSpecs}
 	}), wrap(compute, err, "reading flavors")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
@@ -21,6 +22,20 @@ type ImageInfo struct {
 	ID, Name, Status string
 	MinDisk, MinRAM  int // GiB, MiB
 	Properties       map[string]string
+}
+
+// RuntimesProperty of an image lists the container runtimes that it has, with commas in between: runc,kata,gvisor.
+const RuntimesProperty = "container_runtimes"
+
+// Runtimes are the container runtimes that an image says to have.
+func (i ImageInfo) Runtimes() []string {
+	var out []string
+	for r := range strings.SplitSeq(i.Properties[RuntimesProperty], ",") {
+		if r = strings.TrimSpace(r); r != "" {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // Images finds images by id or name: none, one, or several of the same name.

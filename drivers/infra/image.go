@@ -24,5 +24,5 @@ func (i *Infrastructure) Image(ctx context.Context, s *drivers.Site, nameOrID st
 	case len(l) != 1:
 		return drivers.Image{}, fmt.Errorf("%w: %s", drivers.ErrNoImage, nameOrID)
 	}
-	return drivers.Image{ID: l[0].ID, Distro: l[0].Properties["os_distro"], KubernetesVersion: l[0].Properties["kube_version"]}, nil
+	return drivers.Image{ID: l[0].ID, Distro: l[0].Properties["os_distro"], KubernetesVersion: l[0].Properties["kube_version"], Runtimes: l[0].Runtimes()}, nil
 }

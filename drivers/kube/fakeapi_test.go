@@ -130,9 +130,10 @@ func (f *fakeAPI) read(w http.ResponseWriter, r *http.Request) {
 		f.readyz(w)
 	case "/version":
 		answer(w, 200, object{"gitVersion": "v1.37.2"})
-	case "/api", "/apis", "/api/v1", "/apis/example.org/v1", "/apis/apiextensions.k8s.io/v1":
+	case "/api", "/apis", "/api/v1", "/apis/example.org/v1", "/apis/apiextensions.k8s.io/v1", "/apis/node.k8s.io/v1":
 		answer(w, 200, f.discovery(path))
-	case "/api/v1/nodes", "/api/v1/pods", "/api/v1/services", "/apis/storage.k8s.io/v1/volumeattachments", "/api/v1/namespaces/kube-system/pods", "/api/v1/namespaces/kube-system/secrets":
+	case "/api/v1/nodes", "/api/v1/pods", "/api/v1/services", "/apis/storage.k8s.io/v1/volumeattachments", "/api/v1/namespaces/kube-system/pods", "/api/v1/namespaces/kube-system/secrets",
+		"/apis/node.k8s.io/v1/runtimeclasses":
 		f.list(w, r)
 	default:
 		if o, found := f.objects[path]; found {
@@ -166,13 +167,15 @@ func (f *fakeAPI) discovery(path string) object {
 	case "/api":
 		return object{"kind": "APIVersions", "versions": []string{"v1"}}
 	case "/apis":
-		groups := []object{group("apiextensions.k8s.io")}
+		groups := []object{group("apiextensions.k8s.io"), group("node.k8s.io")}
 		if f.crds {
 			groups = append(groups, group("example.org"))
 		}
 		return object{"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 	case "/apis/example.org/v1":
 		return object{"kind": "APIResourceList", "groupVersion": "example.org/v1", "resources": []object{resource("widgets", "Widget", true)}}
+	case "/apis/node.k8s.io/v1":
+		return object{"kind": "APIResourceList", "groupVersion": "node.k8s.io/v1", "resources": []object{resource("runtimeclasses", "RuntimeClass", false)}}
 	case "/apis/apiextensions.k8s.io/v1":
 		return object{"kind": "APIResourceList", "groupVersion": "apiextensions.k8s.io/v1",
 			"resources": []object{resource("customresourcedefinitions", "CustomResourceDefinition", false)}}

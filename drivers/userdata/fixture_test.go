@@ -36,6 +36,7 @@ func testPKI() *userdata.PKI {
 	return &userdata.PKI{
 		CA: keyPair("ca"), FrontProxyCA: keyPair("frontproxy"), EtcdCA: keyPair("etcd"), SigningCA: pem("CERTIFICATE", "ca", 16),
 		ServiceAccountPublic: pem("PUBLIC KEY", "sa", 7), ServiceAccountPrivate: pem("PRIVATE KEY", "sa", 26),
+		EncryptionKey: []byte("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
 	}
 }
 

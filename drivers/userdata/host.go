@@ -71,6 +71,8 @@ type Host struct {
 	// CloudProviderExternal makes the kubelet wait for a cloud controller manager to initialize its node.
 	CloudProviderExternal bool
 
+	// Runtime of the containers, which the image has: "" is the usual one, or one of Runtimes.
+	Runtime         string
 	ImageRepository string // "": Kubernetes' own (init)
 	Proxy           Proxy
 	ExtraFiles      []File
@@ -81,13 +83,16 @@ func (h Host) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "userdata.Host("+h.Name+" "+string(h.Role)+")")
 }
 
-// PKI is what control planes of one cluster share, all PEM. While authorities are being replaced, the certificate of each is
+// PKI is what control planes of one cluster share, PEM but for the last. While authorities are being replaced, the certificate of each is
 // followed by those that are trusted beside it.
 type PKI struct {
 	CA, FrontProxyCA, EtcdCA KeyPair
 	// SigningCA is CA's certificate by itself: the controller manager signs with it, and accepts no file with another.
 	SigningCA                                   []byte
 	ServiceAccountPublic, ServiceAccountPrivate []byte
+	// EncryptionKey is that of Secrets in etcd: 32 bytes in base64. All control planes have the same, for good: what was
+	// written with it is read with nothing else.
+	EncryptionKey []byte
 }
 
 // Format keeps the keys out of logs, whatever the verb.

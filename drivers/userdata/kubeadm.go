@@ -58,9 +58,18 @@ type (
 		Timeouts         timeouts         `json:"timeouts"`
 	}
 
+	mount struct {
+		Name      string `json:"name"`
+		HostPath  string `json:"hostPath"`
+		MountPath string `json:"mountPath"`
+		ReadOnly  bool   `json:"readOnly,omitempty"`
+		PathType  string `json:"pathType"`
+	}
+
 	component struct {
-		CertSANs  []string `json:"certSANs,omitempty"`
-		ExtraArgs []arg    `json:"extraArgs,omitempty"`
+		CertSANs     []string `json:"certSANs,omitempty"`
+		ExtraArgs    []arg    `json:"extraArgs,omitempty"`
+		ExtraVolumes []mount  `json:"extraVolumes,omitempty"`
 	}
 
 	networking struct {
@@ -94,11 +103,14 @@ type (
 
 	kubeletConfiguration struct {
 		typeMeta           `json:",inline"`
-		CgroupDriver       string `json:"cgroupDriver"`
-		RotateCertificates bool   `json:"rotateCertificates"`
-		ServerTLSBootstrap bool   `json:"serverTLSBootstrap"`
-		ReadOnlyPort       int    `json:"readOnlyPort"`
-		TLSMinVersion      string `json:"tlsMinVersion"`
+		CgroupDriver       string   `json:"cgroupDriver"`
+		RotateCertificates bool     `json:"rotateCertificates"`
+		ServerTLSBootstrap bool     `json:"serverTLSBootstrap"`
+		ReadOnlyPort       int      `json:"readOnlyPort"`
+		TLSMinVersion      string   `json:"tlsMinVersion"`
+		TLSCipherSuites    []string `json:"tlsCipherSuites"`
+		SeccompDefault     bool     `json:"seccompDefault"`
+		PodPidsLimit       int64    `json:"podPidsLimit"`
 		Authentication     struct {
 			Anonymous struct {
 				Enabled bool `json:"enabled"`
@@ -106,6 +118,9 @@ type (
 			Webhook struct {
 				Enabled bool `json:"enabled"`
 			} `json:"webhook"`
+			X509 struct {
+				ClientCAFile string `json:"clientCAFile"`
+			} `json:"x509"`
 		} `json:"authentication"`
 		Authorization struct {
 			Mode string `json:"mode"`
@@ -143,7 +158,6 @@ type (
 const (
 	kubeadmAPI   = "kubeadm.k8s.io/v1beta4"
 	localPort    = 6443 // of the API server on every control plane, whatever the port of the endpoint
-	minTLS       = "VersionTLS12"
 	controlTaint = "node-role.kubernetes.io/control-plane"
 )
 
@@ -207,11 +221,10 @@ func clusterDocument(h Host) clusterConfiguration {
 		EncryptionAlgorithm:  "RSA-2048",
 		ImageRepository:      h.ImageRepository,
 		Networking:           networking{PodSubnet: h.PodSubnet, ServiceSubnet: h.ServiceSubnet, DNSDomain: h.dnsDomain()},
-		// Anonymous requests stay allowed: joining hosts and load balancers ask for cluster-info and health without a name.
-		APIServer:         component{CertSANs: slices.Compact(sans), ExtraArgs: args("profiling", "false", "tls-min-version", minTLS)},
-		ControllerManager: component{ExtraArgs: args("bind-address", "127.0.0.1", "cluster-signing-cert-file", pkiDir+"/"+signingCA, "profiling", "false", "tls-min-version", minTLS)},
-		Scheduler:         component{ExtraArgs: args("bind-address", "127.0.0.1", "profiling", "false", "tls-min-version", minTLS)},
-		Etcd:              etcd{Local: localEtcd{DataDir: "/var/lib/etcd"}},
+		APIServer:            component{CertSANs: slices.Compact(sans), ExtraArgs: apiServerArgs(), ExtraVolumes: apiServerMounts()},
+		ControllerManager:    component{ExtraArgs: controllerManagerArgs()},
+		Scheduler:            component{ExtraArgs: schedulerArgs()},
+		Etcd:                 etcd{Local: localEtcd{DataDir: "/var/lib/etcd"}},
 	}
 }
 
@@ -223,8 +236,12 @@ func kubeletDocument() kubeletConfiguration {
 		CgroupDriver:       "systemd",
 		RotateCertificates: true,
 		TLSMinVersion:      minTLS,
+		TLSCipherSuites:    cipherSuites(),
+		SeccompDefault:     true,
+		PodPidsLimit:       podPids,
 	}
 	k.Authentication.Webhook.Enabled = true
+	k.Authentication.X509.ClientCAFile = pkiDir + "/ca.crt"
 	k.Authorization.Mode = "Webhook"
 	return k
 }

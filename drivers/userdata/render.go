@@ -22,7 +22,8 @@ const (
 	pkiDir     = "/etc/kubernetes/pki"
 	signingCA  = "signing-ca.crt"
 	scriptPath = "/usr/local/sbin/jeroboam-bootstrap"
-	proxyPath  = "/etc/jeroboam/proxy.env"
+	ownDir     = "/etc/jeroboam"
+	proxyPath  = ownDir + "/proxy.env"
 
 	// packFrom is the size from which compressing a file is tried. Small files stay readable on the host's console.
 	packFrom = 1024
@@ -92,12 +93,14 @@ func hostFiles(h Host) ([]File, error) {
 	files := []File{{Path: configPath, Content: config, Permissions: "0600"}}
 	if h.PKI != nil {
 		files = append(files, pkiFiles(h.PKI)...)
+		files = append(files, apiServerFiles(h.PKI)...)
 	}
 	fixed, err := fixedFiles(h)
 	if err != nil {
 		return nil, err
 	}
 	files = append(files, fixed...)
+	files = append(files, runtimeFiles(h.Runtime)...)
 	if h.Proxy.set() {
 		files = append(files, File{Path: proxyPath, Content: proxyEnvironment(h), Permissions: "0600"})
 	}
@@ -122,6 +125,11 @@ func pkiFiles(p *PKI) []File {
 	return files
 }
 
+// apiServerFiles are what API servers read beside their flags, and not among the certificates, which kubeadm clears away.
+func apiServerFiles(p *PKI) []File {
+	return []File{{Path: encryptionPath, Content: encryptionConfiguration(p.EncryptionKey), Permissions: "0600"}}
+}
+
 // asset is a file whose content is the same for all hosts that have it.
 type asset struct {
 	path, mode string
@@ -136,8 +144,9 @@ func assetList() []asset {
 	proxied := func(h Host) bool { return h.Proxy.set() }
 	system := "/etc/systemd/system/"
 	return []asset{
-		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-init.sh", "bootstrap-main.sh"}, starts},
-		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-join.sh", "bootstrap-main.sh"}, joins},
+		{auditPolicyPath, "0600", []string{"audit-policy.yaml"}, Host.controlPlane},
+		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-runtime.sh", "bootstrap-init.sh", "bootstrap-main.sh"}, starts},
+		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-runtime.sh", "bootstrap-join.sh", "bootstrap-main.sh"}, joins},
 		{system + "jeroboam-bootstrap.service", "0644", []string{"jeroboam-bootstrap.service"}, always},
 		{"/usr/local/sbin/jeroboam-metadata-guard", "0700", []string{"metadata-guard.sh"}, always},
 		{system + "jeroboam-metadata-guard.service", "0644", []string{"jeroboam-metadata-guard.service"}, always},
@@ -174,7 +183,7 @@ func fixedFiles(h Host) ([]File, error) {
 
 // isOwnPath tells whether some host has this file already.
 func isOwnPath(path string) bool {
-	return path == configPath || path == proxyPath || strings.HasPrefix(path, pkiDir+"/") ||
+	return path == configPath || path == encryptionPath || strings.HasPrefix(path, ownDir+"/") || strings.HasPrefix(path, pkiDir+"/") ||
 		slices.ContainsFunc(assetList(), func(a asset) bool { return a.path == path })
 }
 

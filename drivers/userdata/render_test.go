@@ -33,23 +33,10 @@ func readable(t *testing.T, out []byte) []byte {
 }
 
 func TestGolden(t *testing.T) {
-	ipv6 := initHost()
-	ipv6.PodSubnet, ipv6.ServiceSubnet = "10.100.0.0/16,fd00:100::/64", "10.254.0.0/16,fd00:254::/112"
-	ipv6.ControlPlaneEndpoint, ipv6.ImageRepository, ipv6.DNSDomain = "[2001:db8::10]:443", "registry.example.org/k8s", "demo.internal"
-	ipv6.TokenTTL, ipv6.CloudProviderExternal, ipv6.ProviderID, ipv6.NodeLabels = 0, false, "", nil
-	tests := []struct {
-		name string
-		host userdata.Host
-	}{
-		{"init", initHost()},
-		{"init-ipv6", ipv6},
-		{"control-plane", controlPlaneHost()},
-		{"worker", workerHost()},
-	}
-	for _, tc := range tests {
-		t.Run(tc.name, func(t *testing.T) {
-			got := readable(t, render(t, tc.host))
-			path := filepath.Join("testdata", tc.name+".golden")
+	for name, host := range goldenHosts() {
+		t.Run(name, func(t *testing.T) {
+			got := readable(t, render(t, host))
+			path := filepath.Join("testdata", name+".golden")
 			if *update {
 				if err := os.WriteFile(path, got, 0o600); err != nil {
 					t.Fatal(err)

@@ -1,6 +1,7 @@
 package userdata
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -63,6 +64,7 @@ func validate(h Host) error {
 	c.node(h)
 	c.proxy(h.Proxy)
 	c.files(h.ExtraFiles)
+	c.that(h.Runtime == "" || runtimes()[h.Runtime].handler != "", "runtime", "%q is none of %s", h.Runtime, strings.Join(Runtimes(), ", "))
 	switch h.Role {
 	case RoleInit:
 		c.cluster(h)
@@ -128,6 +130,8 @@ func (c *check) pki(p *PKI) {
 	for _, part := range pkiFiles(p) {
 		c.that(strings.HasPrefix(string(part.Content), "-----BEGIN "), "pki", "%s is not PEM", part.Path)
 	}
+	key, err := base64.StdEncoding.DecodeString(string(p.EncryptionKey))
+	c.that(err == nil && len(key) == encryptionKeySize, "pki", "the key of Secrets is not %d bytes in base64", encryptionKeySize)
 }
 
 func (c *check) ssh(keys []string) {

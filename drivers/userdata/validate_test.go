@@ -39,6 +39,7 @@ func TestRenderRefuses(t *testing.T) {
 		{name: "image repository", change: func(h *userdata.Host) { h.ImageRepository = "a b" }, field: "image repository"},
 		{name: "no pki", change: func(h *userdata.Host) { h.PKI = nil }, field: "pki"},
 		{name: "half a pki", change: func(h *userdata.Host) { h.PKI.EtcdCA.PrivateKey = nil }, field: "pki"},
+		{name: "a key of Secrets that is too short", change: func(h *userdata.Host) { h.PKI.EncryptionKey = []byte("AAAA") }, field: "pki"},
 		{name: "ssh key of two lines", change: func(h *userdata.Host) { h.SSHKeys = []string{"a\nb"} }, field: "ssh key"},
 		{name: "label key", change: func(h *userdata.Host) { h.NodeLabels = map[string]string{"a b": ""} }, field: "node label"},
 		{name: "label value", change: func(h *userdata.Host) { h.NodeLabels = map[string]string{"a": "b,c=d"} }, field: "node label a"},
@@ -61,6 +62,10 @@ func TestRenderRefuses(t *testing.T) {
 		{name: "worker with keys", change: func(h *userdata.Host) { pki := h.PKI; *h = workerHost(); h.PKI = pki }, field: "pki"},
 		{name: "worker without pin", change: func(h *userdata.Host) { *h = workerHost(); h.CACertHash = "sha256:0" }, field: "ca certificate hash"},
 		{name: "control plane without pin", change: func(h *userdata.Host) { *h = controlPlaneHost(); h.CACertHash = "" }, field: "ca certificate hash"},
+		{name: "runtime", change: func(h *userdata.Host) { h.Runtime = "runc" }, field: "runtime"},
+		{name: "file in the folder of ours", change: func(h *userdata.Host) {
+			h.ExtraFiles = []userdata.File{{Path: "/etc/jeroboam/runtime"}}
+		}, field: "file"},
 		{name: "worker's subnet", change: func(h *userdata.Host) { *h = workerHost(); h.PodSubnet = "x\nLD_PRELOAD=y" }, field: "pod subnet"},
 		{name: "worker's dns domain", change: func(h *userdata.Host) { *h = workerHost(); h.DNSDomain = "x\nLD_PRELOAD=y" }, field: "dns domain"},
 	}

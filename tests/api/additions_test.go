@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -197,7 +198,7 @@ func TestPreflight(t *testing.T) {
 		{"networks that overlap", object{"cluster_template_id": template, "labels": object{"calico_ipv4pool": "10.0.0.0/16"}}, []string{"labels.fixed_subnet_cidr"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			problems := b.one.want(200, "POST", "/v1/clusters/preflight", tc.body).list("problems")
+			problems := b.one.refusedFor(tc.body)
 			found := map[string]bool{}
 			for _, p := range problems {
 				found[fmt.Sprint(p["field"])] = true
@@ -299,4 +300,26 @@ func (b *bed) stream(id, last string) <-chan map[string]string {
 		}
 	}()
 	return messages
+}
+
+// refusedFor are the errors that preflight tells of a create, without the warnings.
+func (c *client) refusedFor(body object) []object {
+	c.t.Helper()
+	return c.want(200, "POST", "/v1/clusters/preflight", body).problems()
+}
+
+// problems of an answer for which a create would be refused.
+func (a answer) problems() []object {
+	return slices.DeleteFunc(a.list("problems"), func(p object) bool { return p["severity"] == "warning" })
+}
+
+// TestPreflightWarns: what does not stand against a create is told, and the create accepted.
+func TestPreflightWarns(t *testing.T) {
+	b := newBed(t)
+	body := object{"cluster_template_id": b.one.template(nil)}
+	problems := b.one.want(200, "POST", "/v1/clusters/preflight", body).list("problems")
+	if len(problems) != 1 || problems[0]["severity"] != "warning" || problems[0]["field"] != "flavor_id" || !contains(fmt.Sprint(problems[0]["message"]), "hw:cpu_policy=dedicated") {
+		t.Errorf("problems: %v", problems)
+	}
+	b.one.want(202, "POST", "/v1/clusters", body)
 }

@@ -105,7 +105,7 @@ func TestQuotaHoldsUnderPressure(t *testing.T) {
 	if count[202] != 3 || count[403] != 9 {
 		t.Errorf("answers %v, expected three of 202 and nine of 403", count)
 	}
-	problems := b.one.want(200, "POST", "/v1/clusters/preflight", object{"cluster_template_id": template}).list("problems")
+	problems := b.one.refusedFor(object{"cluster_template_id": template})
 	if len(problems) != 1 || !contains(fmt.Sprint(problems[0]["message"]), "maximum clusters per project, 3") {
 		t.Errorf("preflight: %v", problems)
 	}

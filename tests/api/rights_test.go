@@ -24,7 +24,7 @@ func TestLoadBalancersNeedRights(t *testing.T) {
 	if d := b.one.want(403, "POST", "/v1/clusters", body).detail(); !strings.Contains(d, "load-balancer_member") {
 		t.Errorf("refused with %q", d)
 	}
-	problems := b.one.want(200, "POST", "/v1/clusters/preflight", body).list("problems")
+	problems := b.one.refusedFor(body)
 	if len(problems) != 1 || problems[0]["field"] != "master_lb_enabled" {
 		t.Errorf("preflight: %v", problems)
 	}

@@ -216,7 +216,7 @@ func TestTemplateVisibility(t *testing.T) {
 			tc.who.want(tc.get, "GET", path, nil)
 			a := tc.who.do("POST", "/v1/clusters/preflight", object{"cluster_template_id": id})
 			switch {
-			case tc.create == 200 && (a.status != 200 || len(a.list("problems")) > 0), tc.create == 403 && !contains(string(a.body), "ot authorized") && a.status != 403,
+			case tc.create == 200 && (a.status != 200 || len(a.problems()) > 0), tc.create == 403 && !contains(string(a.body), "ot authorized") && a.status != 403,
 				tc.create == 404 && !contains(string(a.body), "could not be found"):
 				t.Errorf("a cluster of it: HTTP %d %s", a.status, a.body)
 			}

@@ -23,6 +23,7 @@ prepare() {
 	# What fails here and matters, kubeadm's own checks name.
 	modprobe -a overlay br_netfilter || say "kernel modules could not be loaded"
 	sysctl -p /etc/sysctl.d/90-jeroboam.conf || say "not all kernel settings could be made"
+	add_runtime
 	systemctl enable containerd.service kubelet.service
 	systemctl restart containerd.service
 }

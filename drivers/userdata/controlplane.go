@@ -1,0 +1,66 @@
+package userdata
+
+import "strings"
+
+const (
+	auditPolicyPath   = "/etc/kubernetes/audit-policy.yaml"
+	auditLogDir       = "/var/log/kubernetes/audit"
+	encryptionPath    = "/etc/kubernetes/encryption.yaml"
+	encryptionKeySize = 32
+	minTLS            = "VersionTLS12"
+	// podPids are enough for any program that does not multiply without end, and few enough that one that does leaves the
+	// node alive.
+	podPids = 4096
+)
+
+// cipherSuites of TLS 1.2, all with forward secrecy and authenticated encryption; those of TLS 1.3 cannot be chosen.
+func cipherSuites() []string {
+	return []string{
+		"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+		"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+		"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+	}
+}
+
+// apiServerArgs are what the CIS benchmark wants beside kubeadm's own. Anonymous requests stay allowed, which it does not
+// want: joining hosts and load balancers ask for cluster-info and health without a name, and RBAC lets them have no more.
+func apiServerArgs() []arg {
+	return args("profiling", "false", "tls-min-version", minTLS, "tls-cipher-suites", strings.Join(cipherSuites(), ","),
+		"enable-admission-plugins", "NodeRestriction,DenyServiceExternalIPs", "service-account-extend-token-expiration", "false",
+		"audit-policy-file", auditPolicyPath, "audit-log-path", auditLogDir+"/audit.log", "audit-log-maxage", "30", "audit-log-maxbackup", "10", "audit-log-maxsize", "100",
+		"encryption-provider-config", encryptionPath)
+}
+
+func apiServerMounts() []mount {
+	return []mount{
+		{Name: "audit-policy", HostPath: auditPolicyPath, MountPath: auditPolicyPath, ReadOnly: true, PathType: "File"},
+		{Name: "audit-log", HostPath: auditLogDir, MountPath: auditLogDir, PathType: "DirectoryOrCreate"},
+		{Name: "encryption", HostPath: encryptionPath, MountPath: encryptionPath, ReadOnly: true, PathType: "File"},
+	}
+}
+
+func controllerManagerArgs() []arg {
+	return args("bind-address", "127.0.0.1", "cluster-signing-cert-file", pkiDir+"/"+signingCA, "profiling", "false", "terminated-pod-gc-threshold", "1000",
+		"tls-min-version", minTLS, "tls-cipher-suites", strings.Join(cipherSuites(), ","))
+}
+
+func schedulerArgs() []arg {
+	return args("bind-address", "127.0.0.1", "profiling", "false", "tls-min-version", minTLS, "tls-cipher-suites", strings.Join(cipherSuites(), ","))
+}
+
+// encryptionConfiguration has API servers encrypt Secrets before etcd gets them. What was written in the clear is read, too:
+// that is how the very first objects of a cluster may be there before all control planes agree.
+func encryptionConfiguration(key []byte) []byte {
+	return []byte(`apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+- resources:
+  - secrets
+  providers:
+  - secretbox:
+      keys:
+      - name: key1
+        secret: ` + string(key) + `
+  - identity: {}
+`)
+}
