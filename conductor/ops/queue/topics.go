@@ -31,7 +31,7 @@ func NewTopics(cfg Config, t Topology) (*Topics, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Topics{cfg: cfg, topology: t, publisher: &publisher{supervisor: newSupervisor(cfg, to, "topics"), prepare: t.declare}}, nil
+	return &Topics{cfg: cfg, topology: t, publisher: &publisher{supervisor: newSupervisor(cfg, to, "notifications"), prepare: t.declare}}, nil
 }
 
 // Run keeps a connection until ctx ends.
