@@ -41,6 +41,9 @@ func (e *Executor) load(ctx context.Context, op *db.Operation) (*work, error) {
 		}
 		if first {
 			op.State = db.RawJSON(planned)
+			if err := e.announce(op, s); err != nil {
+				return err
+			}
 		}
 		w.s = s.Clone()
 		return nil

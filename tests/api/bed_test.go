@@ -19,6 +19,8 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/api"
 	"github.com/jeroboam-cloud/jeroboam/api/keystone"
 	"github.com/jeroboam-cloud/jeroboam/api/policy"
+	"github.com/jeroboam-cloud/jeroboam/conductor"
+	"github.com/jeroboam-cloud/jeroboam/conductor/cluster"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops/queue"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
@@ -107,7 +109,25 @@ func (b *bed) login(name string) *client {
 // work runs a conductor until the test ends or it is stopped.
 func (b *bed) work() (stop func()) {
 	b.t.Helper()
-	c := b.Conductor(b.t, rig.ConductorOptions{Owner: "c1", Queue: b.queue, Parallel: 8, Workers: 8, Poll: 50 * time.Millisecond})
+	return b.conduct(b.Conductor(b.t, rig.ConductorOptions{Owner: "c1", Queue: b.queue, Parallel: 8, Workers: 8, Poll: 50 * time.Millisecond}))
+}
+
+// hurried runs a conductor for which deadlines pass faster by a factor.
+func (b *bed) hurried(factor int) (stop func()) {
+	b.t.Helper()
+	c := b.Conductor(b.t, rig.ConductorOptions{Owner: "hurried", Queue: b.queue, Parallel: 8, Workers: 8, Poll: 50 * time.Millisecond})
+	e, ok := c.Executor.(*cluster.Executor)
+	if !ok {
+		b.t.Fatal("the conductor has another executor")
+	}
+	start := time.Now()
+	e.Now = func() time.Time { return start.Add(time.Since(start) * time.Duration(factor)) }
+	e.Runner.Clock = e.Now
+	return b.conduct(c)
+}
+
+func (b *bed) conduct(c *conductor.Conductor) (stop func()) {
+	b.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {

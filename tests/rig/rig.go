@@ -173,7 +173,8 @@ func (r *Rig) Conductor(t testing.TB, o ConductorOptions) *conductor.Conductor {
 		Host:   o.Owner, Owner: o.Owner, Store: o.Store, Queue: o.Queue, Log: l,
 		Executor: &cluster.Executor{Store: o.Store, Infra: in, Machines: map[string]drivers.Machines{vm.Name: vm.New(clouds, in, nil)}, Secrets: secrets,
 			Kube: k, Log: l, Runner: flow.Runner{Parallel: max(o.Parallel, 1), Clock: r.now}, Now: time.Now,
-			KeySize: 2048, Validity: 24 * time.Hour, PollInterval: o.Poll, DrainTimeout: 15 * time.Minute, RebootTimeout: 5 * time.Minute},
+			KeySize: 2048, Validity: 24 * time.Hour, PollInterval: o.Poll, DrainTimeout: 15 * time.Minute, RebootTimeout: 5 * time.Minute,
+			Publisher: "container-infra." + o.Owner},
 	}
 }
 

@@ -5,6 +5,7 @@ import "time"
 // Default is what group [DEFAULT] has beside the options of the log.
 type Default struct {
 	TransportURL    string        `opt:"transport_url" default:"rabbit://" secret:"true" help:"RabbitMQ: rabbit://user:password@host:5672,user:password@host2:5672/vhost"`
+	ControlExchange string        `opt:"control_exchange" default:"magnum" help:"Exchange of RabbitMQ that notifications are published to"`
 	Host            string        `opt:"host" sample:"<host name>" help:"Name of this conductor among the others, in mservices; unset: the name of the machine. Two conductors on one machine need different ones"`
 	ServiceDownTime time.Duration `opt:"service_down_time" default:"180" min:"1" unit:"s" help:"Seconds after which a conductor that was not heard of is shown as down"`
 	StatePath       string        `opt:"state_path" default:"/var/lib/jeroboam" help:"Folder for what the service keeps in files; other options may refer to it as $state_path"`
