@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
@@ -48,12 +48,13 @@ func (e *Executor) NodeStates(ctx context.Context, s *db.Snapshot) (map[string]b
 }
 
 // Certificate implements periodic.Sights.
-func (e *Executor) Certificate(ctx context.Context, s *db.Snapshot) (begin, end time.Time, ok bool) {
+func (e *Executor) Certificate(ctx context.Context, s *db.Snapshot) (out ops.Certificates, ok bool) {
 	c, err := e.onlooker(ctx, s.Cluster)
 	if err != nil {
-		return begin, end, false
+		return out, false
 	}
-	return c.ServingCertificate()
+	seen, ok := c.ServingCertificate()
+	return ops.Certificates(seen), ok
 }
 
 // NodeConditions implements periodic.Sights.
