@@ -99,9 +99,15 @@ const nodeFields = "uuid,name,provision_state,target_provision_state,provision_u
 	"resource_class,traits,properties,instance_info,extra,deploy_step,last_error,maintenance,maintenance_reason,fault,retired,protected,owner,lessee," +
 	"conductor_group,network_interface,reservation"
 
+// Pool is the part of Ironic's nodes that we may use; empty fields do not narrow it. Nova or others have the rest.
+type Pool struct{ ConductorGroup, Owner, Shard string }
+
 // NodeFilter narrows a list of nodes; empty fields do not.
 type NodeFilter struct {
-	ResourceClass, State, ConductorGroup, Owner, Lessee, Shard, InstanceID string
+	Pool
+	ResourceClass, State, Lessee, InstanceID string
+
+	Associated bool // only those that are somebody's
 }
 
 func (f NodeFilter) query() url.Values {
@@ -111,6 +117,9 @@ func (f NodeFilter) query() url.Values {
 		if value != "" {
 			q.Set(name, value)
 		}
+	}
+	if f.Associated {
+		q.Set("associated", "true")
 	}
 	return q
 }
