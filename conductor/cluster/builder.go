@@ -33,7 +33,13 @@ type builder struct {
 // add adds a task and returns its name, for the needs of later ones.
 func (b *builder) add(name string, deadline time.Duration, run func(ctx context.Context) drivers.Result, needs ...string) string {
 	b.has[name] = true
-	b.g.Add(flow.Task{Name: name, Deadline: deadline, Needs: needs, Run: func(ctx context.Context) flow.Result { return b.w.answer(run(ctx)) }})
+	b.g.Add(flow.Task{Name: name, Deadline: deadline, Needs: needs, Run: func(ctx context.Context) flow.Result {
+		r := run(ctx)
+		if text := r.Remarked(); text != "" {
+			b.w.tell(levelInfo, name, text)
+		}
+		return b.w.answer(r)
+	}})
 	return name
 }
 

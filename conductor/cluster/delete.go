@@ -11,7 +11,7 @@ import (
 
 // order in which kinds of objects go: what hangs on others goes before them. Equal ones go side by side.
 var removalOrder = map[string]int{
-	drivers.KindServer: 0, drivers.KindPort: 0, drivers.KindVolume: 0, drivers.KindFloatingIP: 0, drivers.KindLoadBalancer: 0,
+	drivers.KindServer: 0, drivers.KindAllocation: 0, drivers.KindPort: 0, drivers.KindVolume: 0, drivers.KindFloatingIP: 0, drivers.KindLoadBalancer: 0,
 	drivers.KindServerGroup: networkOrder, drivers.KindRouterPort: networkOrder, drivers.KindSecurityGroup: networkOrder,
 	drivers.KindRouter: 2, drivers.KindSubnet: 2,
 	drivers.KindNetwork: 3,

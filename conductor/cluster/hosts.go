@@ -62,23 +62,25 @@ func (w *work) ensureHost(ctx context.Context, g *db.NodeGroup, n *db.Node) driv
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	var data []byte
-	if r, ok := w.l.Find(drivers.KindServer, n.Name); !ok || r.ID == "" {
-		if data, err = w.userData(ctx, g, n); err != nil {
-			return userDataFault(err)
-		}
+	return m.EnsureHost(ctx, w.site, h, w.userDataOf(g, n))
+}
+
+// userDataOf a node's host, for when its driver wants it.
+func (w *work) userDataOf(g *db.NodeGroup, n *db.Node) drivers.UserData {
+	return func(ctx context.Context) ([]byte, error) {
+		data, err := w.userData(ctx, g, n)
+		return data, userDataFault(err)
 	}
-	return m.EnsureHost(ctx, w.site, h, data)
 }
 
 // userDataFault: what the renderer refuses stays refused.
-func userDataFault(err error) drivers.Result {
+func userDataFault(err error) error {
 	var invalid *userdata.InvalidError
 	var size *userdata.SizeError
 	if errors.As(err, &invalid) || errors.As(err, &size) || errors.Is(err, userdata.ErrUnsupportedDistro) || errors.Is(err, userdata.ErrUnsupportedVersion) {
-		return drivers.Failed(drivers.ClassUser, "bootstrap: %w", err)
+		return &drivers.Fault{Class: drivers.ClassUser, Err: fmt.Errorf("bootstrap: %w", err)}
 	}
-	return drivers.FromError(err)
+	return err
 }
 
 func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byte, error) {

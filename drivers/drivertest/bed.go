@@ -99,7 +99,7 @@ func (b *Bed) ensureAddress(t *testing.T, h drivers.Host) {
 
 func (b *Bed) ensureHost(h drivers.Host) func(context.Context, *drivers.Site) drivers.Result {
 	return func(ctx context.Context, s *drivers.Site) drivers.Result {
-		return b.Machines.EnsureHost(ctx, s, h, []byte("#cloud-config\n{}\n"))
+		return b.Machines.EnsureHost(ctx, s, h, func(context.Context) ([]byte, error) { return []byte("#cloud-config\n{}\n"), nil })
 	}
 }
 
