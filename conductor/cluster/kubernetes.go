@@ -223,7 +223,7 @@ func (w *work) dressNode(ctx context.Context, n *db.Node) drivers.Result {
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	labels, taints := ops.Dress(g)
+	labels, taints := w.dress(g, n)
 	if err := c.LabelNode(ctx, n.Name, labels); err != nil {
 		return drivers.Transient(fmt.Errorf("labelling %s: %w", n.Name, err))
 	}

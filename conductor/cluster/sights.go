@@ -127,8 +127,8 @@ func (w *work) lostHosts(ctx context.Context) ([]drivers.Drift, error) {
 			return nil, err
 		}
 		for _, n := range w.nodesOf(db.NodeWanted, w.groupsOf(g.Driver)...) {
-			if r, ok := w.l.Find(drivers.KindServer, n.Name); ok && r.ID != "" && hosts[n.Name].State == drivers.HostGone {
-				out = append(out, drivers.Drift{Kind: drivers.KindServer, Name: n.Name, Node: n.Name, Gone: true, What: "is gone"})
+			if r, ok := drivers.HostOf(w.l, n.Name); ok && r.ID != "" && hosts[n.Name].State == drivers.HostGone {
+				out = append(out, drivers.Drift{Kind: r.Kind, Name: n.Name, Node: n.Name, Gone: true, What: "is gone"})
 			}
 		}
 	}

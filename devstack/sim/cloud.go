@@ -82,6 +82,9 @@ func withDefaults(o Options) Options {
 	if o.Images == nil {
 		o.Images = defaultImages()
 	}
+	if o.Metal == nil {
+		o.Metal = MetalNodes(8)
+	}
 	for _, f := range []struct {
 		set *string
 		def string
@@ -102,6 +105,7 @@ func (c *Cloud) seed() error {
 	c.seedCompute()
 	c.seedImages()
 	c.seedVolumes()
+	c.seedMetal()
 	if err := c.seedNetworks(); err != nil {
 		return err
 	}
@@ -188,7 +192,7 @@ func (c *Cloud) catalogue() []Endpoint {
 	for _, s := range c.services {
 		url := c.url + s.prefix
 		switch s.kind {
-		case "identity", "network", "image", "load-balancer", "key-manager":
+		case "identity", "network", "image", "load-balancer", "key-manager", "baremetal":
 			url = url[:strings.LastIndex(url, "/")] // unversioned, as these projects register themselves
 		}
 		out = append(out, Endpoint{s.kind, s.name, url})
@@ -230,14 +234,20 @@ func (c *Cloud) quota(project, name string) int {
 }
 
 // Resources lists what is left in a project, by kind: «id name». Every project with "". What was there from the start,
-// or comes and goes by itself, is left out.
+// or comes and goes by itself, is left out; but bare-metal nodes that are in use count.
 func (c *Cloud) Resources(projectID string) map[string][]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := map[string][]string{}
 	for kind, t := range c.tables {
 		for _, o := range t.order {
-			if o.seeded || projectID != "" && o.project != projectID && o.doc.str("default_project_id") != projectID {
+			owner := o.project
+			if kind == "node" && o.doc.has("instance_uuid") {
+				owner = cmpOr(o.doc.str("lessee"), o.doc.sub("instance_info").str("project_id"))
+			} else if o.seeded {
+				continue
+			}
+			if projectID != "" && owner != projectID && o.doc.str("default_project_id") != projectID {
 				continue
 			}
 			out[kind] = append(out[kind], strings.TrimSpace(o.id+" "+o.name()))

@@ -40,6 +40,9 @@ $(broker)
 [conductor]
 automated_clean = false
 workers_pool_size = 20
+# what takes no time cannot be met half-way
+[fake]
+deploy_delay = 1
 $(common ironic)
 INI
   for name in service_catalog glance nova cinder swift inspector neutron; do
