@@ -16,8 +16,8 @@ const (
 
 // Certificates say how long what a cluster's API has shown is good for.
 type Certificates struct {
-	Begin, End   time.Time // of the serving certificate that is the first to end
-	AuthorityEnd time.Time // of the authority that is
+	Begin, End                   time.Time // of the serving certificate that is the first to end
+	AuthorityBegin, AuthorityEnd time.Time // of the authority that is
 }
 
 // CertificateEnds decides about a cluster whose API shows a certificate that ends then: whether all of the cluster's are to
@@ -35,9 +35,10 @@ func CertificateEnds(begin, end, now time.Time) (renew bool, warning string) {
 	return renew, ""
 }
 
-// AuthorityEnds is what users are told of a certificate authority that ends then; "" is nothing.
-func AuthorityEnds(end, now time.Time) string {
-	if end.IsZero() || end.Sub(now) > rotateBefore {
+// AuthorityEnds is what users are told of a certificate authority that ends then; "" is nothing. For one of a short life
+// the last twelfth counts.
+func AuthorityEnds(begin, end, now time.Time) string {
+	if end.IsZero() || end.Sub(now) > min(rotateBefore, end.Sub(begin)/12) {
 		return ""
 	}
 	return fmt.Sprintf("the cluster's certificate authority ends on %s: replace it with openstack coe ca rotate", end.UTC().Format(time.DateOnly))

@@ -56,7 +56,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 func TestTheEndOfAnAuthorityIsTold(t *testing.T) {
 	s := &db.Snapshot{Cluster: &db.Cluster{UUID: "c", Status: ops.UpdateComplete}}
 	const day = 24 * time.Hour
-	v := sight{api: "ok", reached: true, certificates: ops.Certificates{Begin: s.Now(), End: s.Now().Add(365 * day), AuthorityEnd: s.Now().Add(89 * day)}}
+	v := sight{api: "ok", reached: true, certificates: ops.Certificates{Begin: s.Now(), End: s.Now().Add(365 * day), AuthorityBegin: s.Now().Add(-3650 * day), AuthorityEnd: s.Now().Add(89 * day)}}
 	d := decider{newUUID: func() string { return "o" }}
 	for range 2 {
 		if err := d.onHealth(s, v); err != nil {

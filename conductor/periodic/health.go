@@ -87,7 +87,7 @@ func noteHealth(s *db.Snapshot, v sight) {
 	if _, warning := v.certificate(now); warning != "" {
 		reason["certificates"] = warning
 	}
-	if warning := ops.AuthorityEnds(v.certificates.AuthorityEnd, now); warning != "" {
+	if warning := ops.AuthorityEnds(v.certificates.AuthorityBegin, v.certificates.AuthorityEnd, now); warning != "" {
 		reason["certificate_authority"] = warning
 	}
 	before := ""

@@ -13,8 +13,8 @@ import (
 type serving struct {
 	mu   sync.Mutex
 	seen map[string]*x509.Certificate
-	// authorities end them, by the same: the last certificates of the chains by which they were found good.
-	authorities map[string]time.Time
+	// authorities are the last certificates of the chains by which they were found good, by the same.
+	authorities map[string]*x509.Certificate
 }
 
 // maxServing bounds what is remembered: control planes come and go while a client lives.
@@ -26,11 +26,11 @@ func (s *serving) note(state tls.ConnectionState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen == nil || len(s.seen) >= maxServing {
-		s.seen, s.authorities = map[string]*x509.Certificate{}, map[string]time.Time{}
+		s.seen, s.authorities = map[string]*x509.Certificate{}, map[string]*x509.Certificate{}
 	}
 	s.seen[identityOf(leaf)] = leaf
 	for _, chain := range state.VerifiedChains {
-		s.authorities[identityOf(leaf)] = chain[len(chain)-1].NotAfter
+		s.authorities[identityOf(leaf)] = chain[len(chain)-1]
 	}
 	return nil
 }
@@ -48,8 +48,8 @@ func identityOf(leaf *x509.Certificate) string {
 
 // Certificates say how long those of API servers are good for.
 type Certificates struct {
-	Begin, End   time.Time // of the serving certificate that is the first to end
-	AuthorityEnd time.Time // of the authority that is
+	Begin, End                   time.Time // of the serving certificate that is the first to end
+	AuthorityBegin, AuthorityEnd time.Time // of the authority that is
 }
 
 // ServingCertificate tells of the certificates that API servers have shown in TLS handshakes with this client; ok is false
@@ -61,8 +61,8 @@ func (c *Client) ServingCertificate() (out Certificates, ok bool) {
 		if !ok || leaf.NotAfter.Before(out.End) {
 			out.Begin, out.End = leaf.NotBefore, leaf.NotAfter
 		}
-		if end := c.serving.authorities[id]; !ok || end.Before(out.AuthorityEnd) {
-			out.AuthorityEnd = end
+		if a := c.serving.authorities[id]; a != nil && (out.AuthorityEnd.IsZero() || a.NotAfter.Before(out.AuthorityEnd)) {
+			out.AuthorityBegin, out.AuthorityEnd = a.NotBefore, a.NotAfter
 		}
 		ok = true
 	}
