@@ -209,6 +209,9 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	case !x.Ready:
 		return drivers.Continue(drivers.PollInterval, "node %s to be ready: %s", n.Name, x.Reason)
 	}
+	if r := w.kubeletServes(ctx, n); !r.IsDone() {
+		return r
+	}
 	return w.dressNode(ctx, n)
 }
 

@@ -77,7 +77,7 @@ func BenchmarkIdleClusters(b *testing.B) {
 		b.Cleanup(sights[id].Close)
 	}
 	w := &Watcher{Config: Config{Parallel: 32, HealAfter: time.Minute, HealShare: 34, HealPerHour: 5}, Health: KubernetesConfig{HealthInterval: time.Nanosecond},
-		Store: store, Sights: sights, Jitter: func() float64 { return 0 }, NewUUID: uuid.NewString, Log: zap.NewNop()}
+		Store: store, Sights: sights, ApproveServing: func(context.Context, *db.Snapshot) error { return nil }, Jitter: func() float64 { return 0 }, NewUUID: uuid.NewString, Log: zap.NewNop()}
 	look := func(n int) {
 		for done := 0; done < n; {
 			k, err := w.ProcessHealth(b.Context())

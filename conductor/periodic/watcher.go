@@ -33,13 +33,15 @@ type Sights interface {
 
 // Watcher looks after clusters. Any number of them may run.
 type Watcher struct {
-	Config  Config
-	Health  KubernetesConfig
-	Store   *db.Store
-	Sights  Sights
-	Ring    func(ctx context.Context, operation string) // the queue; what it loses the sweeper finds
-	Jitter  func() float64                              // in [0,1)
-	NewUUID func() string
+	Config Config
+	Health KubernetesConfig
+	Store  *db.Store
+	Sights Sights
+	// ApproveServing approves the requests of a cluster's kubelets for serving certificates, as far as they may have them.
+	ApproveServing func(ctx context.Context, s *db.Snapshot) error
+	Ring           func(ctx context.Context, operation string) // the queue; what it loses the sweeper finds
+	Jitter         func() float64                              // in [0,1)
+	NewUUID        func() string
 	// CertificateLeft is told for how long the certificate of each API is still good, and what signed it.
 	CertificateLeft func(time.Duration)
 	InPlace         bool // conductors know where hosts get Kubernetes from that are upgraded where they are
@@ -140,6 +142,11 @@ func (w *Watcher) lookAtHealth(ctx context.Context, x *db.Watch) error {
 	}
 	if err := w.pace(ctx, x, v.reached); err != nil {
 		return err
+	}
+	if v.reached {
+		if err := w.ApproveServing(ctx, s); err != nil { // the next look tries again
+			log.From(ctx).Warn("approving certificates of kubelets failed", zap.Error(err))
+		}
 	}
 	d, err := w.decider(ctx, s, v)
 	if err != nil {
