@@ -200,7 +200,8 @@ func TestMetalAllocations(t *testing.T) {
 }
 
 func TestMetalInstance(t *testing.T) {
-	c := start(t, Options{Speed: math.Inf(1), Metal: MetalNodes(1), AutomaticLessee: true})
+	slow := Latency{NodePower: 10 * time.Minute, NodeDeploy: 10 * time.Minute} // enough to be met half-way
+	c := start(t, Options{Speed: math.Inf(1), Metal: MetalNodes(1), AutomaticLessee: true, Latency: slow})
 	tenant := login(t, c, "demo", "demo")
 	m, ctx := login(t, c, "admin", "admin").metal(t, c), t.Context()
 	l := tenant.lan(t, "n", "10.0.0.0/24")
@@ -435,10 +436,10 @@ func TestMetalRights(t *testing.T) {
 		status                   int
 		words                    string
 	}{
-		{"a lessee switches", "PUT", "/nodes/bm0/states/power", `{"target":"power on"}`, 202, ""},
+		{"a lessee notes", "PATCH", "/nodes/bm0", `[{"op":"add","path":"/extra/a","value":1}]`, 200, `"a":1`},
 		{"a lessee does not deploy", "PUT", "/nodes/bm0/states/provision", `{"target":"active"}`, 403, "set_provision_state"},
-		{"a lessee notes", "PATCH", "/nodes/bm0", `[{"op":"add","path":"/extra/a","value":1}]`, 409, "locked"},
 		{"a lessee keeps the lessee", "PATCH", "/nodes/bm0", `[{"op":"remove","path":"/lessee"}]`, 403, "update:lessee"},
+		{"a lessee switches", "PUT", "/nodes/bm0/states/power", `{"target":"power on"}`, 202, ""},
 		{"an owner deploys", "PUT", "/nodes/bm1/states/provision", `{"target":"active"}`, 400, "image_source"},
 		{"an owner keeps the owner", "PATCH", "/nodes/bm1", `[{"op":"remove","path":"/owner"}]`, 403, "update:owner"},
 		{"an owner allocates his own", "POST", "/allocations", `{"name":"a","resource_class":"baremetal","owner":"` + tenant.project + `"}`, 201, ""},
