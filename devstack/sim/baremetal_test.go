@@ -461,8 +461,13 @@ func TestMetalRights(t *testing.T) {
 
 func TestMetalSecureRBAC(t *testing.T) {
 	c := start(t, Options{SecureRBAC: true})
-	login(t, c, "admin", "admin").metal(t, c).do("GET", "/nodes/bm0", "", 404, "")
-	login(t, c, "jeroboam", "service").metal(t, c).do("GET", "/nodes/bm0", "", 200, "") // it has role service, too
+	for _, a := range []*actor{login(t, c, "admin", "admin"), login(t, c, "jeroboam", "service")} { // neither admin nor service are for a project
+		m := a.metal(t, c)
+		m.do("GET", "/nodes/bm0", "", 404, "")
+		m.do("GET", "/nodes", "", 200, `{"nodes":[]}`)
+		m.do("GET", "/conductors", "", 500, "requires a scope")
+		m.do("POST", "/allocations", `{"resource_class":"baremetal"}`, 201, `"owner":"`+a.project+`"`)
+	}
 	login(t, c, "demo", "demo").metal(t, c).do("POST", "/allocations", `{"resource_class":"baremetal","owner":"x"}`, 403, "create_restricted")
 	systemAdmin(t, c).metal(t, c).do("GET", "/nodes/bm0", "", 200, "")
 }
