@@ -193,7 +193,7 @@ func TestBaremetalAllocations(t *testing.T) {
 	if a.NodeID != m.ids[1] || a.Extra["cluster"] != "c1" {
 		t.Errorf("the allocation: %+v", a)
 	}
-	if n := m.node(a.NodeID); n.InstanceID != a.ID || n.AllocationID != a.ID || n.State != "available" {
+	if n := m.node(a.NodeID); n.InstanceID != a.ID || n.State != "available" {
 		t.Errorf("its node: %+v", n)
 	}
 	if n := only(m.Nodes(ctx, cloud.NodeFilter{InstanceID: a.ID}))(b); n.ID != a.NodeID {
@@ -224,7 +224,7 @@ func TestBaremetalAllocations(t *testing.T) {
 		}
 	}
 	b.must(m.DeleteAllocation(ctx, a.ID))
-	if n := m.node(a.NodeID); n.InstanceID != "" || n.AllocationID != "" {
+	if n := m.node(a.NodeID); n.InstanceID != "" {
 		t.Errorf("its node afterwards: %+v", n)
 	}
 	b.want(m.DeleteAllocation(ctx, a.ID), cloud.IsNotFound, "deleting it twice")
@@ -295,7 +295,7 @@ func TestBaremetalInstance(t *testing.T) {
 	b.lost(func() error { return m.Undeploy(ctx, id) })
 	b.want(m.Undeploy(ctx, id), cloud.IsConflict, "undeploying it twice")
 	n = m.await(id, "manageable")
-	if n.InstanceID != "" || n.AllocationID != "" || len(n.InstanceInfo) != 0 || !n.Retired {
+	if n.InstanceID != "" || len(n.InstanceInfo) != 0 || !n.Retired {
 		t.Errorf("afterwards: %+v", n)
 	}
 	_, err = m.Allocation(ctx, name)
