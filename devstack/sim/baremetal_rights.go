@@ -15,6 +15,7 @@ const (
 	managesNode                         // the owner's managers
 	worksOnSystem                       // a member of the whole system, or the service
 	administersSystem                   // its administrator
+	administersWhole                    // its administrator by a token for the system, whatever the policies' form
 )
 
 // holds tells whether the caller has a right over what belongs to owner and lessee.
@@ -40,6 +41,8 @@ func (q *call) holds(right metalRight, owner, lessee string) bool {
 		return member || t.has("manager") && mine
 	case worksOnSystem:
 		return member
+	case administersWhole:
+		return t.has("admin") && t.system
 	}
 	return administrator
 }

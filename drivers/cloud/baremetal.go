@@ -93,8 +93,8 @@ type BaremetalNode struct {
 	Reservation       string         `json:"reservation"` // the conductor that is busy with it
 }
 
-// nodeFields are those of BaremetalNode, so that a list does not carry what hardware has told of itself. Ironic
-// of some releases fails (500) when it is asked for allocation_uuid in a list.
+// nodeFields are those of BaremetalNode, so that a list does not carry what hardware has told of itself. Ironic 21.4
+// fails when a list is to have allocation_uuid.
 const nodeFields = "uuid,name,provision_state,target_provision_state,provision_updated_at,power_state,target_power_state,instance_uuid," +
 	"resource_class,traits,properties,instance_info,extra,deploy_step,last_error,maintenance,maintenance_reason,fault,retired,protected,owner,lessee," +
 	"conductor_group,network_interface,reservation"
