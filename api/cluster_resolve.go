@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/jeroboam-cloud/jeroboam/api/wire"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
@@ -29,6 +30,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 type clusterPlan struct {
 	cluster *db.Cluster
 	groups  []*db.NodeGroup
+	notes   []wire.Problem // what is worth knowing and no problem
 }
 
 // mergeLabels is Magnum's rule: nothing given → the parent's; given → exactly these; given with merge_labels → both.
@@ -58,10 +60,6 @@ func pick[T any](v, fallback *T) *T {
 // all findings: a check that others depend on does not keep them from being made where they still mean something.
 func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.ClusterTemplate) (*clusterPlan, error) {
 	who := callerOf(c)
-	driver, err := s.groupDriver(t.ServerType)
-	if err != nil {
-		return nil, about("cluster_template_id", err)
-	}
 	cl := &db.Cluster{UUID: s.NewUUID(), ProjectID: who.ProjectID, UserID: who.UserID, Name: r.name, ClusterTemplateID: t.UUID,
 		Keypair: pick(r.keypair, t.KeypairID), DockerVolumeSize: pick(r.dockerVolumeSize, t.DockerVolumeSize), Labels: mergeLabels(t.Labels, r.labels, r.mergeLabels),
 		MasterFlavorID: pick(pick(r.masterFlavor, t.MasterFlavorID), pick(r.flavor, t.FlavorID)), FlavorID: pick(r.flavor, t.FlavorID), CreateTimeout: r.createTimeout, DiscoveryURL: r.discoveryURL,
@@ -87,6 +85,7 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal
 	}
+	spec.ServerType = t.ServerType
 	spec.RoleNames, err = s.serviceUserRoles(who)
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal
@@ -101,7 +100,7 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	if cl.Spec, err = json.Marshal(spec); err != nil {
 		return nil, err
 	}
-	plan, err := s.defaultGroups(k, cl, r, t, spec, image, driver)
+	plan, err := s.defaultGroups(k, cl, r, t, spec, image)
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal
 	}
@@ -221,7 +220,7 @@ func (k *checks) networks(cl *db.Cluster, t *db.ClusterTemplate, spec *ops.Clust
 }
 
 // defaultGroups makes default-master and default-worker, and compares what all of it needs with the quotas.
-func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *db.ClusterTemplate, spec *ops.ClusterSpec, image cloud.ImageInfo, driver string) (*clusterPlan, error) {
+func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *db.ClusterTemplate, spec *ops.ClusterSpec, image cloud.ImageInfo) (*clusterPlan, error) {
 	l := &labels{m: cl.Labels}
 	var most *int
 	least := l.number("min_node_count", 0, 0)
@@ -250,11 +249,15 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 		most                     *int
 	}{{"default-master", db.RoleMaster, "master_flavor_id", "control_plane_availability_zones", cl.MasterFlavorID, r.masters, 0, nil},
 		{"default-worker", db.RoleWorker, "flavor_id", "availability_zone", cl.FlavorID, r.nodes, least, most}} {
-		g := &db.NodeGroup{UUID: s.NewUUID(), ClusterUUID: cl.UUID, ProjectID: cl.ProjectID, Name: x.name, Role: x.role, IsDefault: true, Driver: driver,
+		g := &db.NodeGroup{UUID: s.NewUUID(), ClusterUUID: cl.UUID, ProjectID: cl.ProjectID, Name: x.name, Role: x.role, IsDefault: true,
 			FlavorID: or(x.flavor, ""), ImageID: t.ImageID, DockerVolumeSize: cl.DockerVolumeSize, Labels: maps.Clone(cl.Labels), NodeCount: x.count, MinNodeCount: x.least, MaxNodeCount: x.most,
 			Status: ops.CreateInProgress, CreatedAt: cl.CreatedAt}
 		if x.flavor == nil {
 			found.err = errors.Join(found.err, about(x.field, badRequest("%s is needed: neither the cluster nor its template names a flavor.", x.field)))
+			continue
+		}
+		if err := s.setDriver(g, spec.ServerType); err != nil {
+			_ = found.add(about("cluster_template_id", err)) // never fatal
 			continue
 		}
 		f, err := s.groupSpec(k, g, x.field, x.zones, image)
@@ -264,9 +267,14 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 		d.hosts(x.count, f, g)
 		plan.groups = append(plan.groups, g)
 	}
-	if fatal := found.add(k.quotas(d)); fatal != nil {
+	if fatal := found.add(s.room(k, d)); fatal != nil {
 		return nil, fatal
 	}
+	notes, err := s.onOneNetwork(k, spec.NetworkID, plan.groups)
+	if fatal := found.add(err); fatal != nil {
+		return nil, fatal
+	}
+	plan.notes = notes
 	return plan, found.err
 }
 
@@ -285,9 +293,12 @@ func (s *Server) groupSpec(k *checks, g *db.NodeGroup, field, zonesLabel string,
 	if fatal := found.add(about(field, err)); fatal != nil {
 		return f, fatal
 	}
+	if err == nil && g.Driver == ironicDriver {
+		_ = found.add(machineSpec(g, &spec, f, field, image, &labels{m: g.Labels})) // never fatal
+	}
 	if err == nil && image.ID != "" {
 		spec.FlavorID = f.ID
-		_ = found.add(about(field, fits(f, g.FlavorID, field, spec.BootVolumeSize, image))) // never fatal: all is known
+		_ = found.add(about(field, fits(f, g, field, spec.BootVolumeSize, image))) // never fatal: all is known
 	}
 	if fatal := found.add(k.zones(zonesLabel, slices.Clone(spec.AvailabilityZones))); fatal != nil {
 		return f, fatal
@@ -309,8 +320,11 @@ func (s *Server) groupSpec(k *checks, g *db.NodeGroup, field, zonesLabel string,
 }
 
 // fits refuses a flavour that the image cannot boot on.
-func fits(f cloud.Flavor, name, field string, boot int, image cloud.ImageInfo) error {
-	disk := f.Disk
+func fits(f cloud.Flavor, g *db.NodeGroup, field string, boot int, image cloud.ImageInfo) error {
+	disk, name := f.Disk, g.FlavorID
+	if g.Driver == ironicDriver && (disk == 0 || f.RAM == 0) { // nothing is said of the machine but its resource class
+		return nil
+	}
 	if boot > 0 {
 		disk = boot
 	}

@@ -21,8 +21,12 @@ func (s *Server) preflightCluster(c echo.Context) error {
 	}
 	r, err := readCluster(f, minor(c))
 	found := findings{err}
+	notes := []wire.Problem{}
 	if r.templateID != "" {
-		_, err := s.planCluster(c, r)
+		plan, err := s.planCluster(c, r)
+		if plan != nil {
+			notes = append(notes, plan.notes...)
+		}
 		if fatal := found.add(err); fatal != nil {
 			return fatal
 		}
@@ -40,5 +44,5 @@ func (s *Server) preflightCluster(c echo.Context) error {
 			out = append(out, p)
 		}
 	}
-	return c.JSON(http.StatusOK, map[string]any{"problems": out})
+	return c.JSON(http.StatusOK, map[string]any{"problems": out, "notes": notes})
 }

@@ -79,7 +79,7 @@ func (b *builder) address(g *db.NodeGroup, n *db.Node, needs ...string) string {
 
 func (b *builder) host(g *db.NodeGroup, n *db.Node, needs ...string) string {
 	w := b.w
-	return b.add(hostTask(n), deadlineBuild, func(ctx context.Context) drivers.Result { return w.ensureHost(ctx, g, n) }, needs...)
+	return b.add(hostTask(n), w.e.buildTime(g), func(ctx context.Context) drivers.Result { return w.ensureHost(ctx, g, n) }, needs...)
 }
 
 // node waits until a node is what its group wants.

@@ -85,13 +85,18 @@ func (b *builder) removeHost(node string, needs []string) string {
 	}, needs...)
 }
 
-// machinesOf a node, by its group; a node whose row is gone is asked of every driver's default.
+// machinesOf a node, by its group; by what the ledger has of it when its row is gone.
 func (w *work) machinesOf(node string) (drivers.Machines, error) {
 	for _, n := range w.s.Nodes {
 		if n.Name == node {
 			if g := w.group(n.NodeGroupUUID); g != nil {
 				return w.machines(g)
 			}
+		}
+	}
+	for _, g := range w.s.NodeGroups {
+		if r, ok := drivers.HostOf(w.l, node); ok && w.e.rebuilds(g) == (r.Kind == drivers.KindAllocation) {
+			return w.machines(g)
 		}
 	}
 	return w.machines(w.s.NodeGroups[0])

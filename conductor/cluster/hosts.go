@@ -28,7 +28,8 @@ func (w *work) host(g *db.NodeGroup, n *db.Node) (drivers.Host, error) {
 		return drivers.Host{}, &drivers.Fault{Class: drivers.ClassInternal, Err: fmt.Errorf("reading the spec of node group %s: %w", g.Name, err)}
 	}
 	h := drivers.Host{Name: n.Name, NodeGroup: g.Name, ControlPlane: g.Role == db.RoleMaster, FlavorID: spec.FlavorID, ImageID: spec.ImageID,
-		BootVolumeSize: spec.BootVolumeSize, BootVolumeType: spec.BootVolumeType, DockerVolumeType: spec.DockerVolumeType}
+		BootVolumeSize: spec.BootVolumeSize, BootVolumeType: spec.BootVolumeType, DockerVolumeType: spec.DockerVolumeType,
+		ResourceClass: spec.ResourceClass, Traits: spec.Traits, RootDevice: spec.RootDevice}
 	if g.DockerVolumeSize != nil {
 		h.DockerVolumeSize = *g.DockerVolumeSize
 	}
@@ -62,13 +63,13 @@ func (w *work) ensureHost(ctx context.Context, g *db.NodeGroup, n *db.Node) driv
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	return m.EnsureHost(ctx, w.site, h, w.userDataOf(g, n))
+	return m.EnsureHost(ctx, w.site, h, w.userDataOf(g, n, n.First))
 }
 
-// userDataOf a node's host, for when its driver wants it.
-func (w *work) userDataOf(g *db.NodeGroup, n *db.Node) drivers.UserData {
+// userDataOf a node's host, for when its driver wants it. Init: it starts the cluster.
+func (w *work) userDataOf(g *db.NodeGroup, n *db.Node, init bool) drivers.UserData {
 	return func(ctx context.Context) ([]byte, error) {
-		data, err := w.userData(ctx, g, n)
+		data, err := w.userData(ctx, g, n, init)
 		return data, userDataFault(err)
 	}
 }
@@ -83,7 +84,7 @@ func userDataFault(err error) error {
 	return err
 }
 
-func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byte, error) {
+func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node, init bool) ([]byte, error) {
 	spec := groupSpec(g)
 	address, _, ok := w.endpoint()
 	if !ok {
@@ -101,7 +102,7 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	labels, _ := userdata.SplitLabels(nodeLabels(g))
+	labels, _ := userdata.SplitLabels(w.nodeLabels(g, n))
 	h := userdata.Host{Name: n.Name, Role: userdata.RoleWorker, Distro: spec.Distro, ClusterName: w.s.Cluster.StackID, KubernetesVersion: w.version(g),
 		ControlPlaneEndpoint: net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort)), APIServerCertSANs: w.certSANs(), PodSubnet: w.spec.PodCIDR, ServiceSubnet: w.spec.ServiceCIDR,
 		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, CACertHash: pin, NodeLabels: labels, NodeTaints: taints(g),
@@ -111,7 +112,7 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 	}
 	if g.Role == db.RoleMaster {
 		h.Role = userdata.RoleControlPlane
-		if n.First {
+		if init {
 			h.Role = userdata.RoleInit
 		}
 		if h.PKI, err = w.controlPlanePKI(ctx); err != nil {
@@ -121,9 +122,18 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 	return userdata.Render(h)
 }
 
-// nodeLabels of a group's nodes.
-func nodeLabels(g *db.NodeGroup) map[string]string {
-	labels := map[string]string{ops.NodeGroupLabel: g.Name}
+// nodeLabels of a group's node: what it is, and what its group gives it.
+func (w *work) nodeLabels(g *db.NodeGroup, n *db.Node) map[string]string {
+	labels := map[string]string{ops.NodeGroupLabel: g.Name, ops.ServerTypeLabel: "vm"}
+	if spec := groupSpec(g); spec.ResourceClass != "" {
+		labels[ops.ServerTypeLabel], labels[ops.ResourceClassLabel] = "bm", ops.LabelValue(spec.ResourceClass)
+		for _, t := range spec.Traits {
+			labels[ops.TraitLabelPrefix+ops.LabelValue(t)] = "true"
+		}
+		if r, ok := drivers.HostOf(w.l, n.Name); ok && r.Attrs[drivers.AttrRack] != "" {
+			labels[ops.RackLabel] = ops.LabelValue(r.Attrs[drivers.AttrRack])
+		}
+	}
 	maps.Copy(labels, g.NodeLabels)
 	return labels
 }

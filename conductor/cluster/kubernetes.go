@@ -223,7 +223,7 @@ func (w *work) dressNode(ctx context.Context, n *db.Node) drivers.Result {
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	if err := c.LabelNode(ctx, n.Name, nodeLabels(g)); err != nil {
+	if err := c.LabelNode(ctx, n.Name, w.nodeLabels(g, n)); err != nil {
 		return drivers.Transient(fmt.Errorf("labelling %s: %w", n.Name, err))
 	}
 	var l []kube.Taint

@@ -41,7 +41,7 @@ func (w *work) fillNode(n *db.Node) {
 		n.Addresses = []string{r.Attrs[drivers.AttrAddress]}
 	}
 	if g := w.group(n.NodeGroupUUID); g != nil {
-		if w.stepDone(inPlaceTask(n)) {
+		if w.stepDone(inPlaceTask(n)) || w.stepDone(rebuildTask(n)) {
 			n.ImageID = groupSpec(g).ImageID // as good as made of it
 		}
 		if w.stepDone(readyTask(n)) {

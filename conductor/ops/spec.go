@@ -37,6 +37,9 @@ type ClusterSpec struct {
 	NoProxy         string `json:"no_proxy,omitempty"`
 	ImageRepository string `json:"image_repository,omitempty"` // label container_infra_prefix
 
+	// ServerType is the template's: what node groups without a label server_type are made of.
+	ServerType string `json:"server_type,omitempty"` // "": vm
+
 	// RoleNames are the roles that the service user gets on the project: the configured ones that the caller holds.
 	RoleNames []string `json:"role_names,omitempty"`
 }
@@ -51,4 +54,9 @@ type GroupSpec struct {
 	BootVolumeSize    int      `json:"boot_volume_size,omitempty"`   // GiB
 	BootVolumeType    string   `json:"boot_volume_type,omitempty"`
 	DockerVolumeType  string   `json:"docker_volume_type,omitempty"`
+
+	// Of bare metal, from the flavour's extra specs and the label root_device_hints.
+	ResourceClass string            `json:"resource_class,omitempty"` // CUSTOM_BAREMETAL
+	Traits        []string          `json:"traits,omitempty"`
+	RootDevice    map[string]string `json:"root_device,omitempty"`
 }

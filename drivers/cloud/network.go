@@ -31,19 +31,21 @@ type NetworkInfo struct {
 	ID, Name, Description string
 	Subnets               []string
 	External, Shared      bool
-	MTU                   int  // 0: it was not told
-	PortSecurity          bool // security groups do something
+	MTU                   int    // 0: it was not told
+	PortSecurity          bool   // security groups do something
+	Type                  string // vlan, vxlan, …; only administrators are told
 }
 
 type netRow struct {
 	networks.Network
 	external.NetworkExternalExt
 	mtu.NetworkMTUExt
-	PortSecurity *bool `json:"port_security_enabled"` // only where Neutron has the extension
+	PortSecurity *bool  `json:"port_security_enabled"` // only where Neutron has the extension
+	Type         string `json:"provider:network_type"`
 }
 
 func networkInfo(r netRow) NetworkInfo {
-	return NetworkInfo{ID: r.ID, Name: r.Name, Description: r.Description, Subnets: r.Subnets, External: r.External, Shared: r.Shared, MTU: r.MTU,
+	return NetworkInfo{ID: r.ID, Name: r.Name, Description: r.Description, Subnets: r.Subnets, External: r.External, Shared: r.Shared, MTU: r.MTU, Type: r.Type,
 		PortSecurity: r.PortSecurity == nil || *r.PortSecurity}
 }
 

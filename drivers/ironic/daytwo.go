@@ -106,6 +106,22 @@ func (m *Machines) RebootHost(ctx context.Context, s *drivers.Site, name string,
 	return verdict(err)
 }
 
+// RetireHost marks a host's node as retired: when it is given back it does not become available again, until an operator
+// has looked at it.
+func (m *Machines) RetireHost(ctx context.Context, s *drivers.Site, name, reason string) drivers.Result {
+	b, r, n, res := m.node(ctx, s, name)
+	if res.Err() != nil && (r.ID == "" || drivers.ClassOf(res.Err()) == drivers.ClassCloud && b == nil) {
+		return drivers.Done() // there is none to retire
+	}
+	if !res.IsDone() || n.Retired || !changeable(n) {
+		return res
+	}
+	if err := b.ChangeNode(ctx, n.ID, cloud.Change{Path: "/retired", Value: true}, cloud.Change{Path: "/retired_reason", Value: reason}); err != nil {
+		return verdict(err)
+	}
+	return drivers.Done().Remark(fmt.Sprintf("node %s is retired: it does not become available again before an operator has looked at it", n.Title()))
+}
+
 // RebuildHost has a host deployed once more on the node that it has, with its address: with another image, or the same. The
 // token says for whom: a second call for the same one goes on where the first ended. Everything on its disks is lost.
 func (m *Machines) RebuildHost(ctx context.Context, s *drivers.Site, h drivers.Host, token string, userData drivers.UserData) drivers.Result {

@@ -23,6 +23,7 @@ type Node struct {
 	Name          string
 	Ready         bool
 	Reason        string // why it is not ready
+	Silent        bool   // its kubelet does not report
 	Version       string // of its kubelet, as "v1.37.2"
 	Architecture  string // of its host, as "amd64"
 	ProviderID    string
@@ -71,6 +72,7 @@ func convert(n *corev1.Node) Node {
 		if condition.Type != corev1.NodeReady {
 			continue
 		}
+		out.Silent = condition.Status == corev1.ConditionUnknown
 		if out.Ready = condition.Status == corev1.ConditionTrue; out.Ready {
 			out.Reason = ""
 		} else {

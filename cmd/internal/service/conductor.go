@@ -47,7 +47,7 @@ func (s *Service) Conductor() (*Conductor, error) {
 	network := infra.New(infra.Config{OwnCredentials: s.own, UserDomain: s.cfg.ServiceUser.Domain, Roles: s.cfg.ServiceUser.Roles}, s.clouds, m.Duplicate)
 	machines := map[string]drivers.Machines{}
 	for _, name := range s.cfg.Drivers.Enabled {
-		machines[name] = knownDrivers()[name](s.clouds, network, m.Duplicate)
+		machines[name] = knownDrivers()[name](s.cfg, s.clouds, network, m.Duplicate)
 	}
 	c := &Conductor{clients: &cluster.KubeClients{}}
 	executor := &cluster.Executor{

@@ -49,6 +49,7 @@ type Config struct {
 	Cinder       Cinder
 	ServiceUser  ServiceUser
 	Drivers      Drivers
+	Ironic       Ironic
 	ProxyHeaders ProxyHeaders
 	CORS         api.CORS
 }
@@ -77,6 +78,7 @@ func (c *Config) groups() []oslo.Group {
 		{Name: "quotas", Target: &c.Quotas},
 		{Name: "cinder", Target: &c.Cinder},
 		{Name: "drivers", Target: &c.Drivers},
+		{Name: "ironic", Target: &c.Ironic, Help: "Bare metal: which of Ironic's nodes are ours. Nova and others have the rest."},
 		{Name: "oslo_middleware", Target: &c.ProxyHeaders},
 		{Name: "cors", Target: &c.CORS, Help: "Web pages of other origins that may use the API from a browser."},
 	}
@@ -218,5 +220,6 @@ func (c *Config) defaults() api.Defaults {
 		BootVolumeSize: c.Cinder.BootVolumeSize, BootVolumeType: c.Cinder.BootVolumeType, DockerVolumeType: c.Cinder.DockerVolumeType,
 		AffinityPolicy: c.Cluster.AffinityPolicy, ServiceDownTime: c.Default.ServiceDownTime,
 		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled, UpgradesInPlace: c.Binaries.URL != "",
+		MaxBaremetal: c.Quotas.MaxBaremetal, Baremetal: c.Ironic.driver().Pool,
 	}
 }
