@@ -103,6 +103,9 @@ func createAllocation(q *call) (any, error) {
 			return nil, badRequest("Schema error for allocation: Additional properties are not allowed ('%s' was unexpected)", key)
 		}
 	}
+	if err := checkTraits("allocation", in.strs("traits")); err != nil {
+		return nil, err
+	}
 	owner, err := q.allocationOwner(in)
 	if err != nil {
 		return nil, err
@@ -145,8 +148,8 @@ func orNull(s string) any {
 	return s
 }
 
-// allocationOwner is whose the allocation becomes. Who is no part of the system has nodes only for his own project, and
-// under the legacy policies has to say so.
+// allocationOwner is whose the allocation becomes, and thereby whose nodes it may come to. Members ask for their own
+// project's, and under the legacy policies for anybody's.
 func (q *call) allocationOwner(in doc) (string, error) {
 	owner := in.str("owner")
 	if owner != "" {
@@ -154,20 +157,14 @@ func (q *call) allocationOwner(in doc) (string, error) {
 			return "", err
 		}
 	}
-	if q.holds(worksOnSystem, "", "") {
-		if q.options.SecureRBAC && owner == "" && !q.token.system {
-			return q.project(), nil
-		}
-		return owner, nil
-	}
-	denied := fail(http.StatusForbidden, "", "Access was denied to the following resource: baremetal:allocation:create_restricted")
+	system := q.holds(worksOnSystem, "", "")
 	switch {
-	case !q.token.has("member"), owner == "" && !q.options.SecureRBAC:
-		return "", denied
-	case owner == "":
+	case !system && !q.token.has("member"):
+		return "", fail(http.StatusForbidden, "", "Access was denied to the following resource: baremetal:allocation:create_restricted")
+	case owner == "" && (!system || q.options.SecureRBAC && !q.token.system):
 		return q.project(), nil
-	case owner != q.project():
-		return "", denied
+	case owner != "" && owner != q.project() && !system && q.options.SecureRBAC:
+		return "", fail(http.StatusForbidden, "", "Cannot create allocation with an owner Project ID value %s not matching the requestor Project ID %s. Policy baremetal:allocation:create_restricted is required for this capability.", owner, q.project())
 	}
 	return owner, nil
 }

@@ -17,7 +17,7 @@ const maxDrive = 64 << 20
 // readDrive reads the config drive of a request: meta_data, and user_data as bytes. nil when there is none.
 func (q *call) readDrive(node *object, verb string) (doc, error) {
 	given := q.body["configdrive"]
-	if given == nil || given == "" {
+	if given == nil || given == "" || len(asDoc(given)) == 0 && asDoc(given) != nil {
 		return nil, nil
 	}
 	if verb != "active" && (verb != "rebuild" || q.microversion() < 35) {

@@ -34,9 +34,14 @@ func (q *call) listMetal(l metalListing, detail bool) (any, error) {
 		if err := q.since(l.since[key]); err != nil {
 			return nil, err
 		}
-		if strictFlags[key] && !isFlag(values[0]) {
-			return nil, badRequest("Unrecognized value '%s', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', 'off', 'on', 't', 'true', 'y', 'yes'", values[0])
+		if strictFlags[key] {
+			if err := checkFlag(key, values[0]); err != nil {
+				return nil, err
+			}
 		}
+	}
+	if key := q.query.Get("sort_key"); slices.Contains([]string{"properties", "driver_info", "extra", "instance_info", "driver_internal_info", "clean_step", "deploy_step", "raid_config", "target_raid_config", "traits", "network_data", "candidate_nodes", "internal_info", "local_link_connection"}, key) {
+		return nil, badRequest("The sort_key value %s is an invalid field for sorting", key)
 	}
 	rows := q.find(l.kind, func(o *object) bool {
 		for key, values := range q.query {
@@ -65,6 +70,13 @@ func isFlag(s string) bool {
 	return slices.Contains([]string{"0", "1", "f", "false", "n", "no", "off", "on", "t", "true", "y", "yes"}, strings.ToLower(s))
 }
 
+func checkFlag(name, value string) error {
+	if isFlag(value) {
+		return nil
+	}
+	return badRequest("Invalid %s: Unrecognized value '%s', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', 'off', 'on', 't', 'true', 'y', 'yes'", name, value)
+}
+
 func isTrue(s string) bool {
 	return slices.Contains([]string{"1", "t", "true", "on", "y", "yes"}, strings.ToLower(s))
 }
@@ -74,25 +86,38 @@ func (q *call) metalFields(l metalListing, detail bool) ([]string, error) {
 	asked := q.query.Get("fields")
 	switch {
 	case asked != "" && (detail || isTrue(q.query.Get("detail"))):
-		return nil, badRequest("Can't fetch a subset of fields with 'detail' set")
+		return nil, badRequest("Can not specify ?detail=True and fields in the same request.")
 	case detail || isTrue(q.query.Get("detail")):
 		return nil, nil
 	case asked == "":
 		return l.plain, nil
 	}
-	return strings.Split(asked, ","), q.validFields(l.kind, strings.Split(asked, ","))
+	fields := strings.Split(asked, ",")
+	for _, f := range fields {
+		if l.kind == "node" && (!isNodeField(f) || slices.Contains([]string{"allocation_uuid", "chassis_uuid", "conductor"}, f)) {
+			// what is no column of the table, Ironic of this age stumbles over
+			return nil, fail(http.StatusInternalServerError, "", "type object 'Node' has no attribute '%s'", f)
+		}
+	}
+	return fields, q.validFields(l.kind, fields)
 }
 
 // validFields refuses fields that there are not, and those of later versions.
 func (q *call) validFields(kind string, fields []string) error {
 	for _, f := range fields {
-		if minor, versioned := nodeFieldSince[f]; kind == "node" && versioned {
-			if err := q.since(minor); err != nil {
+		switch kind {
+		case "node":
+			if err := q.since(nodeFieldSince[f]); err != nil {
 				return err
 			}
-		}
-		if kind == "node" && !isNodeField(f) {
-			return badRequest("Field %s is not a valid field.", f)
+			if !isNodeField(f) {
+				return badRequest("Field %s is not a valid field.", f)
+			}
+		case metalPorts.kind, metalPortgroups.kind:
+			k := map[string]nicKind{metalPorts.kind: metalPorts, metalPortgroups.kind: metalPortgroups}[kind]
+			if !slices.Contains(append([]string{"uuid", "internal_info", "created_at", "updated_at"}, k.fields...), f) {
+				return badRequest("Field(s) \"%s\" are not valid", f)
+			}
 		}
 	}
 	return nil

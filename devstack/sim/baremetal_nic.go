@@ -61,6 +61,9 @@ func (k nicKind) find(q *call, verb string, right metalRight) (*object, error) {
 		return nil, err
 	}
 	ident := q.arg("id")
+	if k.kind == metalPorts.kind && !isUUID(ident) {
+		return nil, badRequest("Expected UUID for port_uuid: %s", ident)
+	}
 	o := q.get(k.kind, ident)
 	if o == nil && k.kind == metalPortgroups.kind {
 		o = q.first(k.kind, func(x *object) bool { return x.name() == ident })
@@ -162,7 +165,7 @@ func (k nicKind) check(q *call, self *object, in doc) error {
 	case mac == "" && k.kind == metalPorts.kind:
 		return badRequest("Schema error for port: 'address' is a required property")
 	case mac != "" && !macAddress.MatchString(mac):
-		return badRequest("Expected a MAC address but received %s.", mac)
+		return badRequest("Expected valid MAC address for address: %s", mac)
 	case mac != "" && q.first(k.kind, func(o *object) bool { return o != self && o.doc.str("address") == mac }) != nil:
 		return fail(http.StatusConflict, "", "A %s with MAC address %s already exists.", strings.ToLower(k.class), mac)
 	}

@@ -62,11 +62,9 @@ var logicalName = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
 
 func createNode(q *call) (any, error) {
 	in := q.body
-	self := false
-	if err := q.mayMetal("baremetal:node:create", administersSystem, nil); err != nil {
-		if self = q.microversion() >= 80 && q.token.has("admin"); !self {
-			return nil, err
-		}
+	self := q.token.has("admin") || q.token.has("service") // for a project, if that is what his token is for
+	if !self {
+		return nil, q.mayMetal("baremetal:node:create", administersSystem, nil)
 	}
 	for key := range in {
 		if !slices.Contains(nodeInput, key) || key == "protected" || key == "protected_reason" {
@@ -82,7 +80,7 @@ func createNode(q *call) (any, error) {
 	case in.str("driver") != hardware:
 		return nil, badRequest("No valid host was found. Reason: No conductor service registered which supports driver %s for conductor group \"%s\".", in.str("driver"), in.str("conductor_group"))
 	}
-	if self {
+	if !q.token.system {
 		if owner := in.str("owner"); owner != "" && owner != q.project() {
 			return nil, badRequest("Cannot create a node as a project scoped admin with an owner other than your own project.")
 		}
@@ -176,6 +174,9 @@ func listNodes(detail bool) func(*call) (any, error) {
 		}
 		for _, key := range []string{"instance_uuid", "provision_state", "driver", "resource_class", "fault", "conductor_group", "conductor", "owner", "lessee", "chassis_uuid"} {
 			filters[key] = own(key)
+		}
+		if state := q.query.Get("provision_state"); state != "" && !isNodeState(state) {
+			return nil, badRequest("Provision state \"%s\" is not valid", state)
 		}
 		return q.listMetal(metalListing{
 			kind: "node", collection: "nodes", render: q.nodeView, match: filters,

@@ -44,7 +44,7 @@ func (q *call) readPatch(allowed []string) ([]patchOp, error) {
 		case !slices.Contains(allowed, root[1]):
 			return nil, badRequest("Cannot patch %s. Only the following can be updated: %s", op.Path, strings.Join(allowed, ", "))
 		case op.Op != "remove" && op.Value == nil:
-			return nil, badRequest("Schema error for patch: 'value' is a required property")
+			return nil, badRequest("Couldn't apply patch '%v'. Reason: The operation does not contain a 'value' member", op)
 		}
 	}
 	return ops, nil
@@ -96,7 +96,7 @@ var patchRules = []struct {
 	{"/instance_uuid", "update:instance_uuid", ownsNode}, {"/lessee", "update:lessee", ownsNode},
 	{"/owner", "update:owner", worksOnSystem}, {"/driver", "update:driver_interfaces", managesNode},
 	{"/network_data", "update:network_data", ownsNode}, {"/conductor_group", "update:conductor_group", worksOnSystem},
-	{"/name", "update:name", ownsNode}, {"/retired", "update:retired", ownsNode}, {"/shard", "update:shard", administersSystem},
+	{"/name", "update:name", ownsNode}, {"/retired", "update:retired", ownsNode}, {"/shard", "update:shard", administersWhole},
 }
 
 func (q *call) mayPatch(node *object, ops []patchOp) error {
@@ -167,21 +167,27 @@ func patchNode(q *call) (any, error) {
 func (q *call) checkPatched(node *object, after doc) error {
 	for _, key := range []string{"maintenance", "protected", "retired", "automated_clean"} {
 		if s, is := after[key].(string); is {
-			if !isFlag(s) {
-				return badRequest("Unrecognized value '%s' for %s", s, key)
+			if err := checkFlag(key, s); err != nil {
+				return err
 			}
 			after[key] = isTrue(s)
 		}
 	}
 	for _, key := range []string{"driver_info", "extra", "instance_info", "properties", "network_data"} {
 		if asDoc(after[key]) == nil {
-			return badRequest("Schema error for node: %v is not of type 'object', 'null'", after[key])
+			return badRequest("Schema error for patch: '%v' is not of type 'object', 'null'", after[key])
 		}
 	}
 	for _, key := range []string{"description", "lessee", "name", "owner", "resource_class", "retired_reason", "conductor_group", "instance_uuid"} {
 		if _, is := after[key].(string); after.has(key) && !is {
-			return badRequest("Schema error for node: %v is not of type 'string', 'null'", after[key])
+			return badRequest("Schema error for patch: %v is not of type 'string', 'null'", after[key])
 		}
+	}
+	if after.str("driver") == "" {
+		return badRequest("Schema error for patch: 'driver' is a required property")
+	}
+	if data := after.sub("network_data"); len(data) > 0 && !data.has("links") {
+		return badRequest("Invalid network_data: 'links' is a required property ")
 	}
 	if id := after.str("instance_uuid"); id != "" && !isUUID(id) {
 		return badRequest("Expected UUID for instance_uuid: %s", id)

@@ -20,6 +20,14 @@ var nodeActions = map[string][]string{
 	"error":          {"rebuild", "deleted"},
 }
 
+// isNodeState tells whether a node can be in a state.
+func isNodeState(s string) bool {
+	return nodeActions[s] != nil || slices.Contains([]string{
+		"verifying", "deploying", "deleting", "cleaning", "adopting", "inspecting", "inspect wait", "inspect failed", "rescue", "rescuing",
+		"rescue wait", "rescue failed", "unrescuing", "unrescue failed",
+	}, s)
+}
+
 // verbSince has the version that brought an action.
 var verbSince = map[string]int{"manage": 4, "provide": 4, "inspect": 6, "abort": 13, "clean": 15, "adopt": 17, "rescue": 38, "unrescue": 38, "deploy": 73, "undeploy": 73}
 
@@ -30,6 +38,9 @@ func setProvision(q *call) (any, error) {
 		return nil, err
 	}
 	target := q.body.str("target")
+	if target == "" {
+		return nil, badRequest("Missing mandatory parameter: target")
+	}
 	if err := q.since(verbSince[target]); err != nil {
 		return nil, err
 	}

@@ -115,7 +115,10 @@ func TestMetalList(t *testing.T) {
 	m := login(t, c, "admin", "admin").metal(t, c)
 	id := m.node("bm3").str("uuid")
 	m.do("PUT", "/nodes/"+id+"/maintenance", `{"reason":"broken"}`, 202, "")
-	m.do("PATCH", "/nodes/bm4", `[{"op":"replace","path":"/owner","value":"us"},{"op":"replace","path":"/shard","value":"s1"}]`, 200, "")
+	m.do("PATCH", "/nodes/bm4", `[{"op":"replace","path":"/owner","value":"us"}]`, 200, "")
+	m.do("PATCH", "/nodes/bm4", `[{"op":"replace","path":"/shard","value":"s1"}]`, 403, "update:shard")
+	system := systemAdmin(t, c).metal(t, c)
+	system.do("PATCH", "/nodes/bm4", `[{"op":"replace","path":"/shard","value":"s1"}]`, 200, "")
 	m.do("PUT", "/nodes/bm5/traits/CUSTOM_GPU", "", 204, "")
 	for _, test := range []struct {
 		query string
@@ -134,7 +137,11 @@ func TestMetalList(t *testing.T) {
 	if len(n) != 4 || !slices.Contains(n.strs("traits"), "HW_CPU_X86_VMX") || n.sub("properties").str("rack") != "r1" {
 		t.Errorf("a node: %v", n)
 	}
-	m.do("GET", "/nodes?fields=nonsense", "", 400, "not a valid field")
+	m.do("GET", "/nodes?fields=uuid,allocation_uuid", "", 500, "has no attribute 'allocation_uuid'")
+	m.do("GET", "/nodes/bm0?fields=uuid,allocation_uuid", "", 200, `"allocation_uuid":null`)
+	m.do("GET", "/nodes/bm0?fields=nonsense", "", 400, "not a valid field")
+	m.do("GET", "/nodes?provision_state=nonsense", "", 400, "not valid")
+	m.do("GET", "/nodes?sort_key=properties", "", 400, "sort_key")
 	m.do("GET", "/nodes?nonsense=1", "", 400, "Unexpected arguments")
 	m.do("GET", "/nodes?maintenance=perhaps", "", 400, "Unrecognized")
 	m.do("GET", "/nodes?limit=0", "", 400, "positive")
@@ -193,7 +200,8 @@ func TestMetalAllocations(t *testing.T) {
 }
 
 func TestMetalInstance(t *testing.T) {
-	c := start(t, Options{Speed: math.Inf(1), Metal: MetalNodes(1), AutomaticLessee: true})
+	slow := Latency{NodePower: 10 * time.Minute, NodeDeploy: 10 * time.Minute} // enough to be met half-way
+	c := start(t, Options{Speed: math.Inf(1), Metal: MetalNodes(1), AutomaticLessee: true, Latency: slow})
 	tenant := login(t, c, "demo", "demo")
 	m, ctx := login(t, c, "admin", "admin").metal(t, c), t.Context()
 	l := tenant.lan(t, "n", "10.0.0.0/24")
@@ -367,6 +375,7 @@ func TestMetalChanges(t *testing.T) {
 			m.do("PATCH", "/nodes/bm0", test.patch, test.status, test.words)
 		})
 	}
+	m.do("POST", "/nodes", `{"driver":"fake-hardware","owner":"x"}`, 400, "other than your own project")
 	made := m.do("POST", "/nodes", `{"driver":"fake-hardware","name":"own","resource_class":"mine","properties":{"rack":"r9"}}`, 201, `"provision_state":"enroll"`)
 	m.do("POST", "/nodes", `{"driver":"fake-hardware","name":"own"}`, 409, "already exists")
 	m.do("POST", "/nodes", `{"driver":"redfish"}`, 400, "No conductor service")
@@ -413,7 +422,7 @@ func TestMetalRights(t *testing.T) {
 	m, d := admin.metal(t, c), tenant.metal(t, c)
 	d.do("GET", "/nodes/bm0", "", 404, "could not be found")
 	d.do("GET", "/nodes", "", 200, `{"nodes":[]}`)
-	d.do("POST", "/allocations", `{"name":"a","resource_class":"baremetal"}`, 403, "Access was denied")
+	d.do("POST", "/allocations", `{"name":"of-nobody","resource_class":"baremetal"}`, 201, `"owner":"`+tenant.project+`"`)
 	m.do("PATCH", "/nodes/bm0", `[{"op":"replace","path":"/lessee","value":"`+tenant.project+`"}]`, 200, "")
 	m.do("PATCH", "/nodes/bm1", `[{"op":"replace","path":"/owner","value":"`+tenant.project+`"}]`, 200, "")
 	if l := d.do("GET", "/nodes", "", 200, "").docs("nodes"); len(l) != 2 {
@@ -427,14 +436,14 @@ func TestMetalRights(t *testing.T) {
 		status                   int
 		words                    string
 	}{
-		{"a lessee switches", "PUT", "/nodes/bm0/states/power", `{"target":"power on"}`, 202, ""},
+		{"a lessee notes", "PATCH", "/nodes/bm0", `[{"op":"add","path":"/extra/a","value":1}]`, 200, `"a":1`},
 		{"a lessee does not deploy", "PUT", "/nodes/bm0/states/provision", `{"target":"active"}`, 403, "set_provision_state"},
-		{"a lessee notes", "PATCH", "/nodes/bm0", `[{"op":"add","path":"/extra/a","value":1}]`, 409, "locked"},
 		{"a lessee keeps the lessee", "PATCH", "/nodes/bm0", `[{"op":"remove","path":"/lessee"}]`, 403, "update:lessee"},
+		{"a lessee switches", "PUT", "/nodes/bm0/states/power", `{"target":"power on"}`, 202, ""},
 		{"an owner deploys", "PUT", "/nodes/bm1/states/provision", `{"target":"active"}`, 400, "image_source"},
 		{"an owner keeps the owner", "PATCH", "/nodes/bm1", `[{"op":"remove","path":"/owner"}]`, 403, "update:owner"},
 		{"an owner allocates his own", "POST", "/allocations", `{"name":"a","resource_class":"baremetal","owner":"` + tenant.project + `"}`, 201, ""},
-		{"nobody allocates for others", "POST", "/allocations", `{"name":"b","resource_class":"baremetal","owner":"x"}`, 403, ""},
+		{"or others'", "POST", "/allocations", `{"name":"b","resource_class":"baremetal","owner":"x"}`, 201, ""},
 		{"conductors are the system's", "GET", "/conductors", "", 403, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -452,12 +461,23 @@ func TestMetalRights(t *testing.T) {
 
 func TestMetalSecureRBAC(t *testing.T) {
 	c := start(t, Options{SecureRBAC: true})
-	login(t, c, "admin", "admin").metal(t, c).do("GET", "/nodes/bm0", "", 404, "")
-	login(t, c, "jeroboam", "service").metal(t, c).do("GET", "/nodes/bm0", "", 200, "") // it has role service, too
-	system := must[*gophercloud.ProviderClient](t)(openstack.AuthenticatedClient(t.Context(), gophercloud.AuthOptions{
+	for _, a := range []*actor{login(t, c, "admin", "admin"), login(t, c, "jeroboam", "service")} { // neither admin nor service are for a project
+		m := a.metal(t, c)
+		m.do("GET", "/nodes/bm0", "", 404, "")
+		m.do("GET", "/nodes", "", 200, `{"nodes":[]}`)
+		m.do("GET", "/conductors", "", 500, "requires a scope")
+		m.do("POST", "/allocations", `{"resource_class":"baremetal"}`, 201, `"owner":"`+a.project+`"`)
+	}
+	login(t, c, "demo", "demo").metal(t, c).do("POST", "/allocations", `{"resource_class":"baremetal","owner":"x"}`, 403, "create_restricted")
+	systemAdmin(t, c).metal(t, c).do("GET", "/nodes/bm0", "", 200, "")
+}
+
+// systemAdmin is the administrator with a token for the whole system.
+func systemAdmin(t *testing.T, c *Cloud) *actor {
+	t.Helper()
+	return &actor{provider: must[*gophercloud.ProviderClient](t)(openstack.AuthenticatedClient(t.Context(), gophercloud.AuthOptions{
 		IdentityEndpoint: c.AuthURL(), Username: "admin", Password: "secret", DomainName: "Default", Scope: &gophercloud.AuthScope{System: true},
-	}))
-	(&actor{provider: system}).metal(t, c).do("GET", "/nodes/bm0", "", 200, "")
+	}))}
 }
 
 func TestMetalFlavor(t *testing.T) {
@@ -482,7 +502,7 @@ func TestConfigDrive(t *testing.T) {
 	put("active", `{"nonsense":1}`, 400, "Additional properties")
 	put("active", `{"meta_data":"x"}`, 400, "not of type 'object'")
 	put("active", `"no base64!"`, 400, "base64")
-	put("manage", `{}`, 400, "only supported when")
+	put("manage", `{"user_data":"x"}`, 400, "only supported when")
 	m.version = "1.55"
 	put("active", `{"user_data":"x"}`, 400, "1.56")
 	image := isoImage(t, map[string]string{"USER_DATA.;1": "#cloud-config\n", "META_DATA.JSON;1": `{"hostname":"h"}`})

@@ -42,10 +42,8 @@ func changeTraits(q *call, rule string, change func([]string) ([]string, error))
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range traits {
-		if len(t) > 255 || !traitName.MatchString(t) {
-			return nil, badRequest("Schema error for trait: '%s' is not valid under any of the given schemas", t)
-		}
+	if err := checkTraits("trait", traits); err != nil {
+		return nil, err
 	}
 	if err := q.lockable(node); err != nil {
 		return nil, err
@@ -56,6 +54,15 @@ func changeTraits(q *call, rule string, change func([]string) ([]string, error))
 	}
 	node.doc["traits"] = traits
 	return nil, nil
+}
+
+func checkTraits(of string, traits []string) error {
+	for _, t := range traits {
+		if len(t) > 255 || !traitName.MatchString(t) {
+			return badRequest("Schema error for %s: '%s' is not valid under any of the given schemas. Possible root cause: '%s' does not match '^CUSTOM_[A-Z0-9_]+$'", of, t, t)
+		}
+	}
+	return nil
 }
 
 func setTraits(q *call) (any, error) {

@@ -74,7 +74,6 @@ type BaremetalNode struct {
 	PowerState        string         `json:"power_state"`
 	TargetPowerState  string         `json:"target_power_state"`
 	InstanceID        string         `json:"instance_uuid"` // that of its allocation
-	AllocationID      string         `json:"allocation_uuid"`
 	ResourceClass     string         `json:"resource_class"`
 	Traits            []string       `json:"traits"`
 	Properties        map[string]any `json:"properties"`
@@ -94,8 +93,9 @@ type BaremetalNode struct {
 	Reservation       string         `json:"reservation"` // the conductor that is busy with it
 }
 
-// nodeFields are those of BaremetalNode, so that a list does not carry what hardware has told of itself.
-const nodeFields = "uuid,name,provision_state,target_provision_state,provision_updated_at,power_state,target_power_state,instance_uuid,allocation_uuid," +
+// nodeFields are those of BaremetalNode, so that a list does not carry what hardware has told of itself. Ironic 21.4
+// fails when a list is to have allocation_uuid.
+const nodeFields = "uuid,name,provision_state,target_provision_state,provision_updated_at,power_state,target_power_state,instance_uuid," +
 	"resource_class,traits,properties,instance_info,extra,deploy_step,last_error,maintenance,maintenance_reason,fault,retired,protected,owner,lessee," +
 	"conductor_group,network_interface,reservation"
 

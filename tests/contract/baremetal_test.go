@@ -145,12 +145,12 @@ func TestBaremetalNodes(t *testing.T) {
 	first := l[0].ID
 	none(m.Nodes(ctx, cloud.NodeFilter{ResourceClass: m.class, State: "active"}))(b)
 	none(m.Nodes(ctx, cloud.NodeFilter{ResourceClass: m.class, Associated: true}))(b)
-	b.must(m.ChangeNode(ctx, first, cloud.Change{Path: "/owner", Value: b.projectID}, cloud.Change{Path: "/shard", Value: m.class}))
-	for name, f := range map[string]cloud.NodeFilter{"owner": {Pool: cloud.Pool{Owner: b.projectID}}, "shard": {Pool: cloud.Pool{Shard: m.class}}} {
-		if l, err := m.Nodes(ctx, f); err != nil || len(l) != 1 || l[0].ID != first {
-			t.Errorf("by %s: %+v, %v", name, l, err)
-		}
+	b.must(m.ChangeNode(ctx, first, cloud.Change{Path: "/owner", Value: b.projectID}))
+	if n := only(m.Nodes(ctx, cloud.NodeFilter{Pool: cloud.Pool{Owner: b.projectID}}))(b); n.ID != first {
+		t.Errorf("by its owner: %+v", n)
 	}
+	b.want(m.ChangeNode(ctx, first, cloud.Change{Path: "/shard", Value: m.class}), cloud.IsForbidden, "an administrator of a project puts a node into a shard")
+	none(m.Nodes(ctx, cloud.NodeFilter{ResourceClass: m.class, Pool: cloud.Pool{Shard: m.class}}))(b)
 	if n, err := m.Node(ctx, l[0].Name); err != nil || n.ID != first || n.Owner != b.projectID {
 		t.Errorf("by its name: %+v, %v", n, err)
 	}
@@ -193,7 +193,7 @@ func TestBaremetalAllocations(t *testing.T) {
 	if a.NodeID != m.ids[1] || a.Extra["cluster"] != "c1" {
 		t.Errorf("the allocation: %+v", a)
 	}
-	if n := m.node(a.NodeID); n.InstanceID != a.ID || n.AllocationID != a.ID || n.State != "available" {
+	if n := m.node(a.NodeID); n.InstanceID != a.ID || n.State != "available" {
 		t.Errorf("its node: %+v", n)
 	}
 	if n := only(m.Nodes(ctx, cloud.NodeFilter{InstanceID: a.ID}))(b); n.ID != a.NodeID {
@@ -224,7 +224,7 @@ func TestBaremetalAllocations(t *testing.T) {
 		}
 	}
 	b.must(m.DeleteAllocation(ctx, a.ID))
-	if n := m.node(a.NodeID); n.InstanceID != "" || n.AllocationID != "" {
+	if n := m.node(a.NodeID); n.InstanceID != "" {
 		t.Errorf("its node afterwards: %+v", n)
 	}
 	b.want(m.DeleteAllocation(ctx, a.ID), cloud.IsNotFound, "deleting it twice")
@@ -295,7 +295,7 @@ func TestBaremetalInstance(t *testing.T) {
 	b.lost(func() error { return m.Undeploy(ctx, id) })
 	b.want(m.Undeploy(ctx, id), cloud.IsConflict, "undeploying it twice")
 	n = m.await(id, "manageable")
-	if n.InstanceID != "" || n.AllocationID != "" || len(n.InstanceInfo) != 0 || !n.Retired {
+	if n.InstanceID != "" || len(n.InstanceInfo) != 0 || !n.Retired {
 		t.Errorf("afterwards: %+v", n)
 	}
 	_, err = m.Allocation(ctx, name)
@@ -316,8 +316,21 @@ func TestBaremetalTenant(t *testing.T) {
 	none(tenant.Nodes(ctx, cloud.NodeFilter{}))(b)
 	_, err = tenant.Node(ctx, m.ids[0])
 	b.want(err, cloud.IsNotFound, "a node of nobody's")
-	_, err = tenant.Allocate(ctx, cloud.AllocationSpec{Name: m.class, ResourceClass: m.class})
-	b.want(err, cloud.IsForbidden, "a member allocates")
+	m.unallocate(m.class)
+	a, err := tenant.Allocate(ctx, cloud.AllocationSpec{Name: m.class, ResourceClass: m.class})
+	b.must(err)
+	if m.allocated(m.class, "error"); a.Owner != b.projectID {
+		t.Errorf("a member gets what is his own project's: %+v", a)
+	}
+	if got := only(tenant.Allocations(ctx, ""))(b); got.ID != a.ID {
+		t.Errorf("a member sees %+v", got)
+	}
+	m.unallocate(m.class + "-others")
+	a, err = tenant.Allocate(ctx, cloud.AllocationSpec{Name: m.class + "-others", ResourceClass: m.class, Owner: m.class})
+	b.must(err) // so the legacy policies want it
+	if a.Owner != m.class {
+		t.Errorf("a member asks for another's: %+v", a)
+	}
 	b.must(m.ChangeNode(ctx, m.ids[0], cloud.Change{Path: "/lessee", Value: b.projectID}))
 	if n := only(tenant.Nodes(ctx, cloud.NodeFilter{}))(b); n.ID != m.ids[0] {
 		t.Errorf("a lessee sees %+v", n)

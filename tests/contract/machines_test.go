@@ -59,24 +59,22 @@ func newBaremetalCluster(t *testing.T) *drivertest.Bed {
 	if b.real {
 		adminPassword = testenv.Require(t, testenv.KeystoneAdminPassword)
 	}
-	service := b.newFactory("admin", adminPassword, "admin")
-	ironic, err := b.login(service).Baremetal(t.Context())
-	b.must(err)
+	service, m := b.newFactory("admin", adminPassword, "admin"), b.metal("r1", "r2", "r2")
 	x.Machines, x.Kind, x.Credential = baremetal.New(baremetal.Config{RackProperty: "rack"}, service, network, nil), drivers.KindAllocation, b.user
 	x.Host = b.anyHost()
-	x.Host.FlavorID, x.Host.ResourceClass, x.Hosts = "", "CUSTOM_BAREMETAL", len(b.availableNodes(ironic))
+	x.Host.FlavorID, x.Host.ResourceClass, x.Hosts = "", cloud.PlacementClass(m.class), len(m.ids)
 	x.Spoil = map[string]func(*drivers.Host){"image": func(h *drivers.Host) { h.ImageID = nothing }}
 	x.Snatch = func(t *testing.T, id string) {
-		nodes, err := ironic.Nodes(t.Context(), cloud.NodeFilter{InstanceID: id})
-		b.must(ironic.Undeploy(t.Context(), only(nodes, err)(b).ID))
-		b.eventually("the host to be gone", func() bool { _, err := ironic.Allocation(t.Context(), id); return cloud.IsNotFound(err) })
+		nodes, err := m.Nodes(t.Context(), cloud.NodeFilter{InstanceID: id})
+		b.must(m.Undeploy(t.Context(), only(nodes, err)(b).ID))
+		b.eventually("the host to be gone", func() bool { _, err := m.Allocation(t.Context(), id); return cloud.IsNotFound(err) })
 	}
 	x.Stranger = func(t *testing.T) string {
-		a, err := ironic.Allocate(t.Context(), cloud.AllocationSpec{Name: "stranger-" + x.Cluster.UUID, ResourceClass: "baremetal"})
+		a, err := m.Allocate(t.Context(), cloud.AllocationSpec{Name: "stranger-" + x.Cluster.UUID, ResourceClass: m.class})
 		b.must(err)
-		b.later("giving the stranger's node back", func(ctx context.Context) error { return ironic.DeleteAllocation(ctx, a.ID) })
+		b.later("giving the stranger's node back", func(ctx context.Context) error { return m.DeleteAllocation(ctx, a.ID) })
 		b.eventually("the stranger to have a node", func() bool {
-			a, err := ironic.Allocation(t.Context(), a.ID)
+			a, err := m.Allocation(t.Context(), a.ID)
 			return err == nil && a.State == "active"
 		})
 		return a.ID
@@ -86,22 +84,17 @@ func newBaremetalCluster(t *testing.T) *drivertest.Bed {
 		if kind != drivers.KindAllocation {
 			return objects(t, kind, name)
 		}
-		l, err := ironic.Allocations(context.Background(), "")
+		l, err := m.Allocations(context.Background(), "")
 		b.must(err)
 		return len(slices.DeleteFunc(l, func(a cloud.Allocation) bool { return a.Name != name }))
 	}
 	b.t.Cleanup(func() {
-		b.eventually("all nodes to be available again", func() bool { return len(b.availableNodes(ironic)) == x.Hosts })
+		b.eventually("all nodes to be available again", func() bool {
+			l, err := m.Nodes(context.Background(), cloud.NodeFilter{ResourceClass: m.class})
+			return err == nil && !slices.ContainsFunc(l, func(n cloud.BaremetalNode) bool { return n.Unusable(time.Now()) != "" })
+		})
 	})
 	return x
-}
-
-// availableNodes that nobody has.
-func (b *bed) availableNodes(ironic *cloud.Baremetal) []cloud.BaremetalNode {
-	b.t.Helper()
-	l, err := ironic.Nodes(context.Background(), cloud.NodeFilter{ResourceClass: "baremetal", State: "available"})
-	b.must(err)
-	return slices.DeleteFunc(l, func(n cloud.BaremetalNode) bool { return n.Unusable(time.Now()) != "" })
 }
 
 // cluster makes network and security groups. What makes hosts there, the caller fills in.

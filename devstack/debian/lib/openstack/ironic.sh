@@ -48,7 +48,8 @@ INI
   for name in service_catalog glance nova cinder swift inspector neutron; do
     printf '[%s]\n' "$name" && login ironic && printf 'region_name = RegionOne\n'
   done
-  printf '%s_network = lan\n' cleaning provisioning
+  # found by its name, which therefore no test's network may have
+  printf '%s_network = ironic-provisioning\n' cleaning provisioning
 }
 
 ironic_start() {

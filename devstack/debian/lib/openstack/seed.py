@@ -35,6 +35,8 @@ def networks(c, prefix):
         c.network.find_subnet(name + "-subnet") or c.network.create_subnet(
             name=name + "-subnet", network_id=network.id, ip_version=4, cidr=f"{prefix}.{range_of}", is_dhcp_enabled=False)
         tell("network", name, network)
+    name = "ironic-provisioning"
+    tell("network", name, c.network.find_network(name) or c.network.create_network(name=name))
 
 
 def flavors(c):
