@@ -40,6 +40,8 @@ type Options struct {
 	Conductors int
 	// Quotas of a project in the simulated cloud, «name=limit», instead of its defaults.
 	Quotas []string
+	// Sections are added to the configuration.
+	Sections []string
 	// Real: the cloud is that of `make test-openstack`. There is one place in its catalogue for Jeroboam, so one stack at a
 	// time, unless it is one with Traffic.
 	Real bool
@@ -109,7 +111,7 @@ func (s *Stack) amongSimulated(t testing.TB, bin, keystone, domain string, servi
 		t.Fatal(err)
 	}
 	return s.config(t, via(t, o.Traffic, "identity", keystone), transport(t, o.Broker), api, service,
-		"[service_user]\ndomain = "+domain+"\nroles = member", "[certificates]\ncert_manager_type = x509keypair\nencryption_keys = "+base64.StdEncoding.EncodeToString(key))
+		append([]string{"[service_user]\ndomain = " + domain + "\nroles = member", "[certificates]\ncert_manager_type = x509keypair\nencryption_keys = " + base64.StdEncoding.EncodeToString(key)}, o.Sections...)...)
 }
 
 // amongReal gives the configuration for the real cloud, with secrets in Barbican.
@@ -130,7 +132,7 @@ func (s *Stack) amongReal(t testing.TB, keystone, domain string, service *Tenant
 	members := []string{"member", "load-balancer_member"} // what Octavia wants of one
 	s.One, s.Two, s.Admin = s.tenant(t, members...), s.tenant(t, members...), s.tenant(t, "admin")
 	return s.config(t, via(t, o.Traffic, "identity", keystone), testenv.Require(t, testenv.RabbitMQURL), port, service,
-		"[service_user]\ndomain = "+domain+"\nroles = member,load-balancer_member", "[certificates]\ncert_manager_type = barbican")
+		append([]string{"[service_user]\ndomain = " + domain + "\nroles = member,load-balancer_member", "[certificates]\ncert_manager_type = barbican"}, o.Sections...)...)
 }
 
 func (s *Stack) startSimulator(t testing.TB, bin, keystone string, port int, service *Tenant, o Options) {
@@ -158,6 +160,7 @@ func (s *Stack) config(t testing.TB, keystone, transportURL string, port int, se
 		"[keystone_authtoken]\nwww_authenticate_uri = " + keystone + "\n" + identity,
 		"[keystone_auth]\n" + identity,
 		"[quotas]\nmax_clusters_per_project = 1000",
+		"[drivers]\nenabled = vm,ironic",
 	}, append(more, "")...), "\n"))
 }
 
