@@ -27,7 +27,7 @@ const settling = 5 * time.Minute
 // broker and API away meanwhile. Other services hear of each operation's begin and end all the same.
 func TestKill(t *testing.T) {
 	broker := testenv.StartBroker(t)
-	s := stack.Start(t, stack.Options{Broker: broker, Speed: 10, Config: "[oslo_messaging_notifications]\ndriver = messagingv2\n[oslo_messaging_rabbit]\namqp_durable_queues = true"})
+	s := stack.Start(t, stack.Options{Broker: broker, Speed: 10, Sections: []string{"[oslo_messaging_notifications]\ndriver = messagingv2\n[oslo_messaging_rabbit]\namqp_durable_queues = true"}})
 	x := s.One
 	x.Want(t, 201, "POST", "/v1/clustertemplates", map[string]any{"name": "k8s", "coe": "kubernetes", "image_id": rig.ImageName, "flavor_id": rig.Flavor,
 		"master_flavor_id": rig.Flavor, "external_network_id": "public", "master_lb_enabled": true})
