@@ -39,7 +39,7 @@ func (c *Cloud) powerOn(server *object) {
 	if c.nodes[server.id] != nil {
 		return
 	}
-	node, err := kube.Boot(c.life, host, c.fabric, c.clock)
+	node, err := c.boot(host)
 	if err != nil {
 		c.log.Error("server does not boot", "server", server.id, "error", err)
 		return
@@ -249,7 +249,7 @@ func (c *Cloud) vanish(server *object) {
 		return
 	}
 	c.remove(server)
-	c.fabric.Forget(server.id)
+	c.forget(server.id)
 	for _, id := range server.doc.strs("_ports") {
 		p := c.get("port", id)
 		switch {
