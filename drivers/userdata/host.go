@@ -71,6 +71,9 @@ type Host struct {
 	// CloudProviderExternal makes the kubelet wait for a cloud controller manager to initialize its node.
 	CloudProviderExternal bool
 
+	// RoutedPods: the network knows the way to each node's pods, so nothing but a bridge is wanted for them.
+	RoutedPods bool
+
 	ImageRepository string // "": Kubernetes' own (init)
 	Proxy           Proxy
 	ExtraFiles      []File
