@@ -28,7 +28,7 @@ type Hypervisor interface {
 	Forget(hostID string)
 	// Connect makes the network what the picture shows. It is called whenever something in it has changed.
 	Connect(picture Picture)
-	// Close ends everything, and returns when nothing is left.
+	// Close ends everything, and returns when nothing is left. It may be called again.
 	Close()
 }
 
@@ -106,12 +106,11 @@ func (c *Cloud) connect() {
 	var last Picture
 	for {
 		c.mu.Lock()
-		now := c.picture()
-		c.mu.Unlock()
-		if !reflect.DeepEqual(now, last) {
-			c.options.Hypervisor.Connect(now)
+		if now := c.picture(); !reflect.DeepEqual(now, last) {
+			c.options.Hypervisor.Connect(now) // with the lock, or an older picture might come after a newer one
 			last = now
 		}
+		c.mu.Unlock()
 		select {
 		case <-c.life.Done():
 			return

@@ -17,6 +17,7 @@
 //	wires     networks: namespaces, bridges, links
 //	filter    security groups as rules of nftables
 //	sockets   connections into and out of the networks
+//	resolver  what hosts have for DNS
 package namespaces
 
 import (
@@ -26,7 +27,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -155,9 +158,31 @@ func (b *Bed) Panic(hostID string) error {
 	return nil
 }
 
+// Command is one that runs on a host that is on, as root.
+func (b *Bed) Command(ctx context.Context, hostID string, command ...string) (*exec.Cmd, error) {
+	b.mu.Lock()
+	h := b.hosts[hostID]
+	b.mu.Unlock()
+	if h == nil {
+		return nil, fmt.Errorf("there is no host %s", hostID)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.process == nil {
+		return nil, fmt.Errorf("host %s does not run yet", hostID)
+	}
+	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--target", strconv.Itoa(h.process.Pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"}, command...)...)
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C"}
+	return cmd, nil
+}
+
 // Close implements sim.Hypervisor.
 func (b *Bed) Close() {
 	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return
+	}
 	b.closed = true
 	hosts := b.hosts
 	b.hosts = map[string]*host{}

@@ -34,6 +34,8 @@ for pair in $OWN; do
 	mount --bind "$DISK/var/${pair%%=*}" "$new${pair#*=}"
 done
 
+printf 'nameserver %s\n' "${GATEWAY:-127.0.0.1}" >"$new/etc/resolv.conf"
+
 mount -t proc proc "$new/proc"
 mount -t sysfs -o ro sysfs "$new/sys"
 # The settings of the kernel are the machine's; those of the network are the host's own.

@@ -46,7 +46,7 @@ func (d disk) fill(machine kube.Host, image Image) error {
 		return fmt.Errorf("make a config drive: %w", err)
 	}
 	id := strings.ReplaceAll(machine.ID, "-", "") + "\n"
-	for name, content := range map[string]string{"etc/machine-id": id, "etc/resolv.conf": "", "etc/hosts": "127.0.0.1 localhost\n"} {
+	for name, content := range map[string]string{"etc/machine-id": id, "etc/hosts": "127.0.0.1 localhost\n"} {
 		path := filepath.Join(d.folder, "upper", name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
 			return fmt.Errorf("make a disk: %w", err)

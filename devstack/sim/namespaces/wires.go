@@ -176,6 +176,7 @@ type network struct {
 	addresses map[netip.Prefix]bool // of the bridge
 	routes    map[sim.PictureRoute]bool
 	balancers map[netip.AddrPort]net.Listener
+	resolvers map[netip.Addr]net.PacketConn // by the gateway's address
 }
 
 func newNetwork(id string) (*network, error) {
@@ -183,7 +184,7 @@ func newNetwork(id string) (*network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make network %s: %w", id, err)
 	}
-	n := &network{id: id, namespace: namespace, addresses: map[netip.Prefix]bool{}, routes: map[sim.PictureRoute]bool{}, balancers: map[netip.AddrPort]net.Listener{}}
+	n := &network{id: id, namespace: namespace, addresses: map[netip.Prefix]bool{}, routes: map[sim.PictureRoute]bool{}, balancers: map[netip.AddrPort]net.Listener{}, resolvers: map[netip.Addr]net.PacketConn{}}
 	err = n.ip("link set lo up", "link add "+bridge+" type bridge forward_delay 0", "link set "+bridge+" up")
 	if err == nil {
 		// what crosses the bridge is seen by the filter, which knows connections
@@ -280,6 +281,11 @@ func (n *network) apply(p sim.PictureNetwork, ports []sim.PicturePort, plumbing 
 		change(n, n.routes, routes, "route", func(r sim.PictureRoute) string {
 			return r.To.String() + " via " + r.Via.String() + " dev " + bridge + " onlink"
 		}))
+	for _, a := range p.Gateways {
+		if n.resolvers[a.Addr()] == nil {
+			errs = append(errs, n.resolve(a.Addr()))
+		}
+	}
 	for at := range balancers {
 		if n.balancers[at] == nil {
 			errs = append(errs, n.balance(at, plumbing))
@@ -320,6 +326,9 @@ func change[K comparable](n *network, have, want map[K]bool, kind string, text f
 func (n *network) close() {
 	for _, l := range n.balancers {
 		_ = l.Close()
+	}
+	for _, c := range n.resolvers {
+		_ = c.Close()
 	}
 	_ = n.namespace.Close()
 }
