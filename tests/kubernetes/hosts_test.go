@@ -71,7 +71,7 @@ func TestHosts(t *testing.T) {
 		if err := w.hosts.Panic(ids["one"]); err != nil {
 			t.Fatal(err)
 		}
-		w.reaches("two", "http://"+w.address["one"]+":8080", false)
+		w.silent("two", "http://"+w.address["one"]+":8080")
 		if status := w.status(ids["one"]); status != "ACTIVE" {
 			t.Errorf("the cloud has it %s", status)
 		}
@@ -229,6 +229,15 @@ func (w *wired) reaches(from, url string, want bool) {
 		}
 		last = time.Now()
 		return ask()
+	})
+}
+
+// silent waits until a host gets no answer any more.
+func (w *wired) silent(from, url string) {
+	w.Helper()
+	testenv.Eventually(w, time.Minute, from+" not to reach "+url, func() bool {
+		_, err := w.on(from, "curl", "-fsS", "--max-time", "3", "-o", "/dev/null", url)
+		return err != nil
 	})
 }
 

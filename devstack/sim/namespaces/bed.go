@@ -168,12 +168,18 @@ func (b *Bed) Command(ctx context.Context, hostID string, command ...string) (*e
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.process == nil {
+	// Before its first process is systemd, its file system is the machine's own.
+	if h.process == nil || !isSystemd(h.process.Pid) {
 		return nil, fmt.Errorf("host %s does not run yet", hostID)
 	}
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--target", strconv.Itoa(h.process.Pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"}, command...)...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C"}
 	return cmd, nil
+}
+
+func isSystemd(pid int) bool {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return err == nil && string(name) == "systemd\n"
 }
 
 // Close implements sim.Hypervisor.
