@@ -141,6 +141,7 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 		DNSDomain: l.domain("dns_cluster_domain", "cluster.local"), NetworkDriver: t.NetworkDriver, APIPort: or(t.APIServerPort, 6443),
 		APIFloatingIP: cl.FloatingIPEnabled, APIAllowedCIDRs: l.cidrs("api_master_lb_allowed_cidrs"), APICertSANs: l.list("api_server_cert_sans"),
 		LBProvider: l.text("octavia_provider", ""), ServerGroupPolicy: l.choice("server_group_policies", s.Defaults.AffinityPolicy, "soft-anti-affinity", "anti-affinity", "soft-affinity", "affinity"),
+		PodNetworkMode:     l.choice("pod_network_mode", ops.PodsOverlay, ops.PodsOverlay, ops.PodsRouted),
 		VolumeDeletePolicy: l.choice("volume_delete_policy", ops.KeepVolumes, ops.KeepVolumes, ops.DeleteVolumes),
 		HTTPProxy:          or(t.HTTPProxy, ""), HTTPSProxy: or(t.HTTPSProxy, ""), NoProxy: or(t.NoProxy, ""), ImageRepository: strings.TrimSuffix(l.text("container_infra_prefix", ""), "/")}
 	if len(spec.APIAllowedCIDRs) == 0 {
@@ -164,7 +165,18 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 	if fatal := found.add(k.networks(cl, t, spec)); fatal != nil {
 		return spec, fatal
 	}
+	if fatal := found.add(routable(spec)); fatal != nil {
+		return spec, fatal
+	}
 	return spec, found.err
+}
+
+// routable refuses routed pods where there is no router of the cluster's own to route them.
+func routable(spec *ops.ClusterSpec) error {
+	if spec.PodNetworkMode == ops.PodsRouted && (spec.NetworkID != "" || spec.ExternalNetworkID == "") {
+		return about("labels.pod_network_mode", badRequest("Label pod_network_mode=%s wants a network and router that are made for the cluster: a template with an external network, and no fixed_network.", ops.PodsRouted))
+	}
+	return nil
 }
 
 // imageVersion is the Kubernetes version of a cluster or node group; "" when there is no image to ask.

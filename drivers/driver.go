@@ -115,6 +115,11 @@ type Infrastructure interface {
 	// seen to be gone; or one that Leftovers gave. It looks again whose the object is. Objects that others hang on answer
 	// Continue and name what holds them.
 	Remove(ctx context.Context, s *Site, r Resource) Result
+	// EnsureRoute makes the cluster's router send what is for a node's pods to that node, and lets the node's port send in
+	// their name.
+	EnsureRoute(ctx context.Context, s *Site, node, pods string) Result
+	// RemoveRoute takes the routes of a node away, before its port goes.
+	RemoveRoute(ctx context.Context, s *Site, node string) Result
 	// Network gives the network and subnet that hosts and VIP are on; ok is false before EnsureNetwork is Done.
 	Network(ctx context.Context, s *Site) (networkID, subnetID string, ok bool)
 	// Leftovers lists what is in the cluster's project in its name and not in the ledger, with one listing per kind and

@@ -81,6 +81,11 @@ func (b *builder) removeHost(node string, needs []string) string {
 		if err != nil {
 			return drivers.FromError(err)
 		}
+		if w.spec.PodNetworkMode == ops.PodsRouted { // the router's interface is held by its routes
+			if r := w.e.Infra.RemoveRoute(ctx, w.site, node); !r.IsDone() {
+				return r
+			}
+		}
 		return m.RemoveHost(ctx, w.site, node)
 	}, needs...)
 }

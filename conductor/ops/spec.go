@@ -6,6 +6,14 @@ const (
 	DeleteVolumes = "delete"
 )
 
+// How pods of different nodes reach each other.
+const (
+	// PodsOverlay is the business of what its owner applies to the cluster.
+	PodsOverlay = "overlay"
+	// PodsRouted gives pods addresses that the cluster's router knows the way to.
+	PodsRouted = "routed"
+)
+
 // ClusterSpec is what a create request was resolved to when it was accepted: ids instead of names, and the defaults of
 // that day. It is stored with the cluster (db.Cluster.Spec), so nothing that is edited later changes a cluster.
 type ClusterSpec struct {
@@ -21,6 +29,7 @@ type ClusterSpec struct {
 	ServiceCIDR       string   `json:"service_cidr"`
 	DNSDomain         string   `json:"dns_domain"`
 	NetworkDriver     string   `json:"network_driver"`
+	PodNetworkMode    string   `json:"pod_network_mode,omitempty"` // "": PodsOverlay
 
 	APIPort           int      `json:"api_port"`
 	APIFloatingIP     bool     `json:"api_floating_ip"`

@@ -31,7 +31,7 @@ func (q *call) deploy(node *object, drive doc, rebuild bool) error {
 	latency := q.options.Latency
 	q.then(node, latency.Port, func() {
 		q.powerOff(node, func() {
-			q.fabric.Forget(node.id)
+			q.forget(node.id)
 			node.doc["power_state"] = "power on" // with the ramdisk
 			q.settleNode(node, "wait call-back", "active")
 			q.wait(node, latency.NodeDeploy, func() { q.deployed(node) }, func(message string) {
@@ -90,7 +90,7 @@ func (q *call) undeploy(node *object) error {
 	q.occupy(node, "deleting", "available")
 	q.then(node, q.options.Latency.NodePower, func() {
 		q.powerOff(node, func() {
-			q.fabric.Forget(node.id)
+			q.forget(node.id)
 			node.doc["power_state"] = "power off"
 			q.tearDown(node)
 			q.goTo(node, "cleaning", "available")

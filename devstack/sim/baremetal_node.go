@@ -229,7 +229,7 @@ func deleteNode(q *call) (any, error) {
 	if a := q.get("allocation", node.doc.str("allocation_uuid")); a != nil {
 		q.remove(a)
 	}
-	q.powerOff(node, func() { q.fabric.Forget(node.id) })
+	q.powerOff(node, func() { q.forget(node.id) })
 	q.remove(node)
 	return nil, nil
 }

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/jeroboam-cloud/jeroboam/devstack/sim/kube"
 )
 
 // Region is the cloud's only one.
@@ -39,7 +37,7 @@ type Cloud struct {
 	rules      []*rule
 	calls      map[string]map[string]int
 	addresses  map[string]map[netip.Addr]string // by subnet, what has it
-	nodes      map[string]*kube.Node            // by server
+	nodes      map[string]Guest                 // by server
 	server     *http.Server
 	url        string
 	closed     bool
@@ -54,7 +52,7 @@ func New(o Options) (*Cloud, error) {
 	o = withDefaults(o)
 	c := &Cloud{
 		options: o, clock: NewClock(o.Speed), log: o.Log, services: services(), tokens: map[string]*token{},
-		quotas: map[string]map[string]int{}, calls: map[string]map[string]int{}, nodes: map[string]*kube.Node{},
+		quotas: map[string]map[string]int{}, calls: map[string]map[string]int{}, nodes: map[string]Guest{},
 		addresses: map[string]map[netip.Addr]string{},
 	}
 	c.life, c.end = context.WithCancel(context.Background())
@@ -136,6 +134,9 @@ func (c *Cloud) Start(addr string) error {
 			c.log.Error("simulated cloud stopped serving", "error", err)
 		}
 	})
+	if c.options.Hypervisor != nil {
+		c.background.Go(c.connect)
+	}
 	return nil
 }
 
@@ -159,7 +160,7 @@ func (c *Cloud) Close() {
 	c.mu.Lock()
 	c.closed = true
 	server, nodes := c.server, c.nodes
-	c.nodes = map[string]*kube.Node{}
+	c.nodes = map[string]Guest{}
 	c.mu.Unlock()
 	c.end()
 	if server != nil {
@@ -170,6 +171,9 @@ func (c *Cloud) Close() {
 	}
 	c.fabric.close()
 	c.background.Wait()
+	if c.options.Hypervisor != nil {
+		c.options.Hypervisor.Close()
+	}
 }
 
 // RegisterEndpoint puts a service into the catalogue, or replaces the one of the same type.

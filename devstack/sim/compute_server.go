@@ -45,7 +45,7 @@ func (c *Cloud) boot(host kube.Host) {
 	if c.nodes[host.ID] != nil {
 		return
 	}
-	node, err := kube.Boot(c.life, host, c.fabric, c.clock)
+	node, err := c.guest(host)
 	if err != nil {
 		c.log.Error("host does not boot", "host", host.ID, "error", err)
 		return
@@ -268,7 +268,7 @@ func (c *Cloud) vanish(server *object) {
 		return
 	}
 	c.remove(server)
-	c.fabric.Forget(server.id)
+	c.forget(server.id)
 	for _, id := range server.doc.strs("_ports") {
 		p := c.get("port", id)
 		switch {

@@ -9,6 +9,7 @@
 //	service, call, list  one request: authenticate, inject, run a handler under the cloud's lock, encode
 //	identity_*, compute_*, baremetal_*, …   one family of resources each: its routes and handlers
 //	fabric, sockets      connections between hosts, and the addresses that are reachable from outside
+//	hypervisor           who boots servers that are no simulated hosts, and what it is shown of the network
 //
 // A handler runs with Cloud.mu held and never blocks. What takes time is scheduled with Cloud.after.
 package sim

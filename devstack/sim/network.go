@@ -35,6 +35,8 @@ func networkRoutes() []route {
 	out := []route{
 		{"PUT", "/routers/{id}/add_router_interface", 200, addInterface, false},
 		{"PUT", "/routers/{id}/remove_router_interface", 200, removeInterface, false},
+		{"PUT", "/routers/{id}/add_extraroutes", 200, addRoutes, false},
+		{"PUT", "/routers/{id}/remove_extraroutes", 200, removeRoutes, false},
 		{"GET", "/quotas/{project}", 200, showNetworkQuota, false},
 		{"GET", "/quotas/{project}/details", 200, detailNetworkQuota, false},
 		{"GET", "/quotas/{project}/details.json", 200, detailNetworkQuota, false},

@@ -36,6 +36,8 @@ type Options struct {
 	// PublicCIDR and LANCIDR are the subnets of the networks that are reachable from this machine. They are within
 	// 127.0.0.0/8, and two simulators on one machine should have different ones. Defaults 127.64.0.0/16, 127.65.0.0/16.
 	PublicCIDR, LANCIDR string
+	// Hypervisor, when not nil, makes servers of real hosts; their network is then real too. The cloud ends it.
+	Hypervisor Hypervisor
 	// Log gets what is worth to be known; nil: nothing is logged.
 	Log *slog.Logger
 }

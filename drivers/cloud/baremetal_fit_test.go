@@ -21,7 +21,7 @@ func TestFlavorMachine(t *testing.T) {
 		{"a trait that may not be", map[string]string{"resources:CUSTOM_GOLD": "1", "trait:CUSTOM_OLD": "forbidden"}, "", 0, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m, err := Flavor{Extra: tc.extra}.Machine()
+			m, err := Flavor{ExtraSpecs: tc.extra}.Machine()
 			if (err == nil) != tc.ok || m.ResourceClass != tc.class || len(m.Traits) != tc.traits {
 				t.Errorf("%+v, %v", m, err)
 			}

@@ -262,12 +262,16 @@ func (n *Network) RemoveRouterInterface(ctx context.Context, routerID, subnetID 
 type Port struct {
 	ID, Name, Description, NetworkID, SubnetID, Address, MAC, DeviceID, DeviceOwner, Status, ProjectID string
 	SecurityGroups                                                                                     []string
+	Allowed                                                                                            []string // addresses beside its own, as CIDRs
 }
 
 func portInfo(p ports.Port) Port {
 	i := Port{ID: p.ID, Name: p.Name, Description: p.Description, NetworkID: p.NetworkID, MAC: p.MACAddress, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Status: p.Status, ProjectID: p.ProjectID, SecurityGroups: p.SecurityGroups}
 	if len(p.FixedIPs) > 0 {
 		i.SubnetID, i.Address = p.FixedIPs[0].SubnetID, p.FixedIPs[0].IPAddress
+	}
+	for _, pair := range p.AllowedAddressPairs {
+		i.Allowed = append(i.Allowed, pair.IPAddress)
 	}
 	return i
 }

@@ -29,6 +29,7 @@ type Node struct {
 	ProviderID    string
 	SystemUUID    string // in lower case: Nova's id of the server, on most hypervisors
 	InternalIPs   []string
+	PodCIDR       string // of its pods; "": none was given to it yet
 	Labels        map[string]string
 	Taints        []Taint
 	Unschedulable bool
@@ -59,7 +60,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 func convert(n *corev1.Node) Node {
 	out := Node{
 		Name: n.Name, Labels: n.Labels, Version: n.Status.NodeInfo.KubeletVersion, Architecture: n.Status.NodeInfo.Architecture, ProviderID: n.Spec.ProviderID,
-		SystemUUID: strings.ToLower(n.Status.NodeInfo.SystemUUID), Taints: taintsOf(n), Unschedulable: n.Spec.Unschedulable,
+		SystemUUID: strings.ToLower(n.Status.NodeInfo.SystemUUID), PodCIDR: n.Spec.PodCIDR, Taints: taintsOf(n), Unschedulable: n.Spec.Unschedulable,
 		Reason: "the kubelet has not reported yet",
 	}
 	for _, a := range n.Status.Addresses {
