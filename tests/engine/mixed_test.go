@@ -256,3 +256,34 @@ func TestNotEnoughMachines(t *testing.T) {
 	b.deleted(id)
 	b.allFree()
 }
+
+// TestAnUnwellMachineIsRetired when its node is removed; one that is well is somebody else's next.
+func TestAnUnwellMachineIsRetired(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	c := b.conductor("one")
+	b.run(c)
+	id := b.completed(order{name: "metal", masters: 1, workers: 3, group: func(g *db.NodeGroup, s *ops.GroupSpec) {
+		if g.Role == db.RoleWorker {
+			onMetal(g, s)
+		}
+	}})
+	names := b.namesOf(id, "default-worker")
+	ill, well := b.machineOf(id, names[0]), b.machineOf(id, names[1])
+	b.person("admin").must(http.MethodPut, "/baremetal/v1/nodes/"+ill.ID+"/states/power", map[string]any{"target": "power off"}, nil)
+	b.missed(id, names[0])
+	b.look(b.watcher(c))
+	b.giveUp(id, names[0])
+	b.giveUp(id, names[1])
+	b.request(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 1 })
+	b.reaches(id, ops.UpdateComplete)
+	testenv.Eventually(t, eventually, "both machines to be cleaned", func() bool {
+		states := map[string]string{}
+		for _, n := range b.metal() {
+			states[n.ID] = fmt.Sprint(n.State, " ", n.Retired)
+		}
+		return states[ill.ID] == "manageable true" && states[well.ID] == "available false"
+	})
+	b.deleted(id)
+}
