@@ -150,7 +150,7 @@ func (c *Cloud) seedMetal() {
 }
 
 func listConductors(q *call) (any, error) {
-	if err := q.mayMetal("baremetal:conductor:get", readsSystem, nil); err != nil {
+	if err := q.forSystem("baremetal:conductor:get"); err != nil {
 		return nil, err
 	}
 	return doc{"conductors": []doc{q.conductorView()}}, nil
@@ -161,7 +161,7 @@ func (q *call) conductorView() doc {
 }
 
 func showConductor(q *call) (any, error) {
-	if err := q.mayMetal("baremetal:conductor:get", readsSystem, nil); err != nil {
+	if err := q.forSystem("baremetal:conductor:get"); err != nil {
 		return nil, err
 	}
 	if q.arg("name") != conductor {
@@ -175,14 +175,14 @@ func (q *call) driverView() doc {
 }
 
 func listDrivers(q *call) (any, error) {
-	if err := q.mayMetal("baremetal:driver:get", readsSystem, nil); err != nil {
+	if err := q.forSystem("baremetal:driver:get"); err != nil {
 		return nil, err
 	}
 	return doc{"drivers": []doc{q.driverView()}}, nil
 }
 
 func showDriver(q *call) (any, error) {
-	if err := q.mayMetal("baremetal:driver:get", readsSystem, nil); err != nil {
+	if err := q.forSystem("baremetal:driver:get"); err != nil {
 		return nil, err
 	}
 	if q.arg("name") != hardware {

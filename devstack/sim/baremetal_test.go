@@ -200,7 +200,8 @@ func TestMetalAllocations(t *testing.T) {
 }
 
 func TestMetalInstance(t *testing.T) {
-	c := start(t, Options{Speed: math.Inf(1), Metal: MetalNodes(1), AutomaticLessee: true})
+	slow := Latency{NodePower: 10 * time.Minute, NodeDeploy: 10 * time.Minute} // enough to be met half-way
+	c := start(t, Options{Speed: math.Inf(1), Metal: MetalNodes(1), AutomaticLessee: true, Latency: slow})
 	tenant := login(t, c, "demo", "demo")
 	m, ctx := login(t, c, "admin", "admin").metal(t, c), t.Context()
 	l := tenant.lan(t, "n", "10.0.0.0/24")
@@ -435,10 +436,10 @@ func TestMetalRights(t *testing.T) {
 		status                   int
 		words                    string
 	}{
-		{"a lessee switches", "PUT", "/nodes/bm0/states/power", `{"target":"power on"}`, 202, ""},
+		{"a lessee notes", "PATCH", "/nodes/bm0", `[{"op":"add","path":"/extra/a","value":1}]`, 200, `"a":1`},
 		{"a lessee does not deploy", "PUT", "/nodes/bm0/states/provision", `{"target":"active"}`, 403, "set_provision_state"},
-		{"a lessee notes", "PATCH", "/nodes/bm0", `[{"op":"add","path":"/extra/a","value":1}]`, 409, "locked"},
 		{"a lessee keeps the lessee", "PATCH", "/nodes/bm0", `[{"op":"remove","path":"/lessee"}]`, 403, "update:lessee"},
+		{"a lessee switches", "PUT", "/nodes/bm0/states/power", `{"target":"power on"}`, 202, ""},
 		{"an owner deploys", "PUT", "/nodes/bm1/states/provision", `{"target":"active"}`, 400, "image_source"},
 		{"an owner keeps the owner", "PATCH", "/nodes/bm1", `[{"op":"remove","path":"/owner"}]`, 403, "update:owner"},
 		{"an owner allocates his own", "POST", "/allocations", `{"name":"a","resource_class":"baremetal","owner":"` + tenant.project + `"}`, 201, ""},
@@ -460,8 +461,13 @@ func TestMetalRights(t *testing.T) {
 
 func TestMetalSecureRBAC(t *testing.T) {
 	c := start(t, Options{SecureRBAC: true})
-	login(t, c, "admin", "admin").metal(t, c).do("GET", "/nodes/bm0", "", 404, "")
-	login(t, c, "jeroboam", "service").metal(t, c).do("GET", "/nodes/bm0", "", 200, "") // it has role service, too
+	for _, a := range []*actor{login(t, c, "admin", "admin"), login(t, c, "jeroboam", "service")} { // neither admin nor service are for a project
+		m := a.metal(t, c)
+		m.do("GET", "/nodes/bm0", "", 404, "")
+		m.do("GET", "/nodes", "", 200, `{"nodes":[]}`)
+		m.do("GET", "/conductors", "", 500, "requires a scope")
+		m.do("POST", "/allocations", `{"resource_class":"baremetal"}`, 201, `"owner":"`+a.project+`"`)
+	}
 	login(t, c, "demo", "demo").metal(t, c).do("POST", "/allocations", `{"resource_class":"baremetal","owner":"x"}`, 403, "create_restricted")
 	systemAdmin(t, c).metal(t, c).do("GET", "/nodes/bm0", "", 200, "")
 }
