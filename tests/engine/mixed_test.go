@@ -102,7 +102,7 @@ func TestMixed(t *testing.T) {
 		if n.State != "active" || n.Lessee != b.project || n.InstanceInfo["display_name"] != name {
 			t.Errorf("the machine of %s: %+v", name, n)
 		}
-		if !x.Ready || x.Labels[ops.ServerTypeLabel] != "bm" || x.Labels[ops.RackLabel] != rack || x.Labels[ops.ResourceClassLabel] != "CUSTOM_BAREMETAL" || x.Labels[ops.TraitLabelPrefix+"HW_CPU_X86_VMX"] != "true" {
+		if !x.Ready || x.Labels[ops.ServerTypeLabel] != "bm" || nodes[name].ProviderID != ops.MachineScheme+n.InstanceID || x.Labels[ops.RackLabel] != rack || x.Labels[ops.ResourceClassLabel] != "CUSTOM_BAREMETAL" || x.Labels[ops.TraitLabelPrefix+"HW_CPU_X86_VMX"] != "true" {
 			t.Errorf("node %s: ready %v, labels %v", name, x.Ready, x.Labels)
 		}
 	}
@@ -237,6 +237,24 @@ func TestMachinesThatCannotBeDeployed(t *testing.T) {
 		t.Errorf("the ledger: %+v", r)
 	}
 	b.deleted(id)
+}
+
+// TestABusyIronic answers 503 while its conductor has no free worker, and 409 while a node is locked: both are waited for.
+func TestABusyIronic(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{ConductorWorkers: 1})
+	b.secrets = b.rows()
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "metal", masters: 1, workers: 3, group: func(g *db.NodeGroup, s *ops.GroupSpec) {
+		if g.Role == db.RoleWorker {
+			onMetal(g, s)
+		}
+	}})
+	if events := b.events(id); !strings.Contains(events, "HTTP 503") && !strings.Contains(events, "HTTP 409") {
+		t.Errorf("Ironic was never busy\n%s", events)
+	}
+	b.deleted(id)
+	b.allFree()
 }
 
 // TestNotEnoughMachines fails for want of capacity, and leaves nothing.
