@@ -36,7 +36,7 @@ func (b *bed) template(version string) string {
 	b.Helper()
 	yes := true
 	t, err := clustertemplates.Create(b.Context(), b.infra, clustertemplates.CreateOpts{Name: version, COE: "kubernetes", ImageID: imageName(version), ExternalNetworkID: "public",
-		FlavorID: "m1.medium", MasterFlavorID: "m1.medium", FloatingIPEnabled: &yes, DNSNameServer: "192.0.2.53", NetworkDriver: "none",
+		FlavorID: "m1.medium", MasterFlavorID: "m1.medium", FloatingIPEnabled: &yes, DNSNameServer: "192.0.2.53", NetworkDriver: "calico",
 		Labels: map[string]string{"pod_network_mode": "routed"}}).Extract()
 	if err != nil {
 		b.Fatal(err)
