@@ -145,7 +145,8 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 		APIFloatingIP: cl.FloatingIPEnabled, APIAllowedCIDRs: l.cidrs("api_master_lb_allowed_cidrs"), APICertSANs: l.list("api_server_cert_sans"),
 		LBProvider: l.text("octavia_provider", ""), ServerGroupPolicy: l.choice("server_group_policies", s.Defaults.AffinityPolicy, "soft-anti-affinity", "anti-affinity", "soft-affinity", "affinity"),
 		VolumeDeletePolicy: l.choice("volume_delete_policy", ops.KeepVolumes, ops.KeepVolumes, ops.DeleteVolumes),
-		HTTPProxy:          or(t.HTTPProxy, ""), HTTPSProxy: or(t.HTTPSProxy, ""), NoProxy: or(t.NoProxy, ""), ImageRepository: strings.TrimSuffix(l.text("container_infra_prefix", ""), "/")}
+		HTTPProxy:          or(t.HTTPProxy, ""), HTTPSProxy: or(t.HTTPSProxy, ""), NoProxy: or(t.NoProxy, ""), ImageRepository: strings.TrimSuffix(l.text("container_infra_prefix", ""), "/"),
+		NTPServers: l.hosts("ntp_servers")}
 	if len(spec.APIAllowedCIDRs) == 0 {
 		spec.APIAllowedCIDRs = l.cidrs("master_lb_allowed_cidrs")
 	}

@@ -37,6 +37,9 @@ type ClusterSpec struct {
 	NoProxy         string `json:"no_proxy,omitempty"`
 	ImageRepository string `json:"image_repository,omitempty"` // label container_infra_prefix
 
+	// NTPServers are where hosts take the time from; none: where their image does.
+	NTPServers []string `json:"ntp_servers,omitempty"`
+
 	// RoleNames are the roles that the service user gets on the project: the configured ones that the caller holds.
 	RoleNames []string `json:"role_names,omitempty"`
 }

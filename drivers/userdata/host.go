@@ -45,7 +45,7 @@ func (e *SizeError) Error() string {
 type Host struct {
 	Name string // of host, server and node alike
 	Role Role
-	// Distro is the image's os_distro: ubuntu or debian.
+	// Distro is the image's os_distro: ubuntu, debian, rocky or flatcar.
 	Distro  string
 	SSHKeys []string // for the image's own user
 
@@ -73,7 +73,9 @@ type Host struct {
 
 	// Runtime of the containers, which the image has: "" is the usual one, or one of Runtimes.
 	Runtime         string
-	ImageRepository string // "": Kubernetes' own (init)
+	Authorities     []byte   // PEM, that the host trusts beside its own: the cloud's, for one
+	NTPServers      []string // names or addresses; none: the image's own
+	ImageRepository string   // "": Kubernetes' own (init)
 	Proxy           Proxy
 	ExtraFiles      []File
 }
