@@ -51,6 +51,8 @@ type Defaults struct {
 	ServiceDownTime  time.Duration
 	ServiceUserRoles []string
 	EnabledDrivers   []string
+	MaxBaremetal     int        // nodes per project; below 0: no limit
+	Baremetal        cloud.Pool // the part of Ironic's nodes that is ours
 	// UpgradesInPlace: conductors know where hosts get Kubernetes from that are upgraded where they are.
 	UpgradesInPlace bool
 }

@@ -18,6 +18,8 @@ type Snapshot struct {
 	Nodes      []*Node
 	Operations []*Operation // the active ones, oldest first
 	Events     []*Event     // written along with the decision
+	// Notifications are written along too, also when the cluster goes: they are sent afterwards.
+	Notifications []*Notification
 
 	now     int64 // the database's clock
 	gone    bool
@@ -131,6 +133,9 @@ func (s *Store) snapshot(ctx context.Context, tx bun.IDB, uuid string) (*Snapsho
 
 // save writes what differs.
 func (s *Store) save(ctx context.Context, tx bun.Tx, before, after *Snapshot) error {
+	if err := s.addNotifications(ctx, tx, after); err != nil {
+		return err
+	}
 	if after.gone {
 		return s.removeCluster(ctx, tx, before.Cluster.UUID)
 	}

@@ -48,6 +48,8 @@ type Executor struct {
 	RebootTimeout time.Duration
 	// OwnCredentials: there are no service users; whoever the service is acts for all clusters.
 	OwnCredentials bool
+	// Publisher is whom notifications come from; "": none are written.
+	Publisher string
 }
 
 // clock is the one by which steps are timed.
@@ -133,12 +135,12 @@ func waitingFor(g *flow.Graph, st *flow.State) string {
 	return "its next step"
 }
 
-// end records the verdict and frees the scope, in one transaction.
+// end records the verdict, tells of it and frees the scope, in one transaction.
 func (e *Executor) end(ctx context.Context, w *work, apply func(w *work)) (Verdict, error) {
 	err := e.Store.Record(ctx, w.op, func(s *db.Snapshot) error {
 		w.s = s
 		apply(w)
-		return nil
+		return e.tell(w.op, s)
 	})
 	return Verdict{Ended: true, Woken: w.op.Woken}, err
 }

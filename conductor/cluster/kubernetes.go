@@ -209,10 +209,24 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	case !x.Ready:
 		return drivers.Continue(drivers.PollInterval, "node %s to be ready: %s", n.Name, x.Reason)
 	}
+	if r := w.routePods(ctx, n, x.PodCIDR); !r.IsDone() {
+		return r
+	}
 	if r := w.kubeletServes(ctx, n); !r.IsDone() {
 		return r
 	}
 	return w.dressNode(ctx, n)
+}
+
+// routePods leads what is for a node's pods there, where the cluster's router does that.
+func (w *work) routePods(ctx context.Context, n *db.Node, pods string) drivers.Result {
+	switch {
+	case w.spec.PodNetworkMode != ops.PodsRouted:
+		return drivers.Done()
+	case pods == "":
+		return drivers.Continue(drivers.PollInterval, "node %s to get addresses for its pods", n.Name)
+	}
+	return w.e.Infra.EnsureRoute(ctx, w.site, n.Name, pods)
 }
 
 // dressNode makes labels and taints of a node those of its group. The kubelet gave itself most of them when it joined;
@@ -226,7 +240,7 @@ func (w *work) dressNode(ctx context.Context, n *db.Node) drivers.Result {
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	labels, taints := ops.Dress(g)
+	labels, taints := w.dress(g, n)
 	if err := c.LabelNode(ctx, n.Name, labels); err != nil {
 		return drivers.Transient(fmt.Errorf("labelling %s: %w", n.Name, err))
 	}

@@ -47,6 +47,7 @@ const (
 	UpdateFailed     = "UPDATE_FAILED"
 	DeleteInProgress = "DELETE_IN_PROGRESS"
 	DeleteFailed     = "DELETE_FAILED"
+	DeleteComplete   = "DELETE_COMPLETE" // only in notifications: no row outlives it
 )
 
 // ClusterScoped tells whether the operation is about the whole cluster; the others are about one node group.

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/db/dbtest"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
@@ -35,8 +36,8 @@ func (e eyes) NodeStates(ctx context.Context, s *db.Snapshot) (map[string]bool, 
 func (eyes) NodeConditions(context.Context, *db.Snapshot) (map[string][]db.Condition, error) {
 	return nil, nil
 }
-func (eyes) Certificate(context.Context, *db.Snapshot) (begin, end time.Time, ok bool) {
-	return begin, end, false
+func (eyes) Certificate(context.Context, *db.Snapshot) (c ops.Certificates, ok bool) {
+	return c, false
 }
 func (eyes) GoneHosts(context.Context, *db.Snapshot) ([]string, error)    { return nil, nil }
 func (eyes) Drift(context.Context, *db.Snapshot) ([]drivers.Drift, error) { return nil, nil }

@@ -47,7 +47,7 @@ func (d decider) renew(s *db.Snapshot, m ops.Maintenance, v sight) error {
 	if !due || d.renewed || !v.reached || len(s.Operations) > 0 || (warning == "" && !m.Open(s.Now())) || ops.Allowed(ops.ClusterRenewCertificates, s.Cluster.Status) != nil {
 		return nil
 	}
-	tell(s, true, "certificates", "they are renewed: the first of them ends on %s", v.end.UTC().Format(time.DateOnly))
+	tell(s, true, "certificates", "they are renewed: the first of them ends on %s", v.certificates.End.UTC().Format(time.DateOnly))
 	return d.order(s, ops.ClusterRenewCertificates, nil, nil)
 }
 
@@ -59,6 +59,12 @@ func (d decider) onDrift(s *db.Snapshot, found []drivers.Drift, v sight) error {
 	repair := false
 	for _, x := range found {
 		tell(s, false, "drift", "%s", x.String())
+		if x.Kind == drivers.KindUser { // nothing else can be seen without it
+			if ops.Allowed(ops.ClusterRotateCredential, s.Cluster.Status) != nil {
+				return nil
+			}
+			return d.order(s, ops.ClusterRotateCredential, nil, nil)
+		}
 		repair = repair || x.Node == ""
 	}
 	if repair && ops.Allowed(ops.ClusterRepair, s.Cluster.Status) == nil {

@@ -20,7 +20,7 @@ type Sights interface {
 	// NodeStates asks a cluster's own API which of its nodes are ready. Its error says why the API does not answer.
 	NodeStates(ctx context.Context, s *db.Snapshot) (map[string]bool, error)
 	// Certificate tells how long the certificate is good for that the API has shown; ok is false when none was seen yet.
-	Certificate(ctx context.Context, s *db.Snapshot) (begin, end time.Time, ok bool)
+	Certificate(ctx context.Context, s *db.Snapshot) (c ops.Certificates, ok bool)
 	// NodeConditions reads the conditions of its nodes.
 	NodeConditions(ctx context.Context, s *db.Snapshot) (map[string][]db.Condition, error)
 	// GoneHosts tells which nodes have no host any more.
@@ -42,7 +42,7 @@ type Watcher struct {
 	Ring           func(ctx context.Context, operation string) // the queue; what it loses the sweeper finds
 	Jitter         func() float64                              // in [0,1)
 	NewUUID        func() string
-	// CertificateLeft is told for how long the certificate of each API is still good.
+	// CertificateLeft is told for how long the certificate of each API is still good, and what signed it.
 	CertificateLeft func(time.Duration)
 	InPlace         bool // conductors know where hosts get Kubernetes from that are upgraded where they are
 	Log             *zap.Logger
@@ -56,8 +56,8 @@ const (
 	lookLimit = 2 * time.Minute
 	// batch bounds what one conductor takes at once; others may have the rest.
 	batch = 64
-	// renewAgain is when a renewal of certificates is asked for once more that did not help.
-	renewAgain = 24 * time.Hour
+	// tryAgain is when a renewal of certificates, or another service user, is asked for once more that did not help.
+	tryAgain = 24 * time.Hour
 	// farthest is how many intervals a cluster is left alone that is never reached.
 	farthest = 5
 )
@@ -156,13 +156,17 @@ func (w *Watcher) lookAtHealth(ctx context.Context, x *db.Watch) error {
 		return err
 	}
 	if due, _ := v.certificate(s.Now()); due {
-		l, err := w.Store.OperationsSince(ctx, s.Cluster.UUID, string(ops.ClusterRenewCertificates), s.Now().Add(-renewAgain))
-		if err != nil {
+		if d.renewed, err = w.tried(ctx, s, ops.ClusterRenewCertificates); err != nil {
 			return err
 		}
-		d.renewed = len(l) > 0
 	}
 	return w.decide(ctx, s, func(s *db.Snapshot) error { return d.onHealth(s, v) })
+}
+
+// tried tells whether an operation of a kind was asked for lately.
+func (w *Watcher) tried(ctx context.Context, s *db.Snapshot, kind ops.Kind) (bool, error) {
+	l, err := w.Store.OperationsSince(ctx, s.Cluster.UUID, string(kind), s.Now().Add(-tryAgain))
+	return len(l) > 0, err
 }
 
 // see asks the cluster how it is, and the cloud about its hosts only when some are not well for long.
@@ -179,9 +183,9 @@ func (w *Watcher) see(ctx context.Context, s *db.Snapshot) (sight, error) {
 		v.api, v.reached, v.private = err.Error(), false, !reachable(s.Cluster)
 		return v, nil
 	}
-	if begin, end, ok := w.Sights.Certificate(ctx, s); ok {
-		v.begin, v.end = begin, end
-		w.CertificateLeft(end.Sub(s.Now()))
+	if c, ok := w.Sights.Certificate(ctx, s); ok {
+		v.certificates = c
+		w.CertificateLeft(min(c.End.Sub(s.Now()), c.AuthorityEnd.Sub(s.Now())))
 	}
 	if stale(s, v.ready) {
 		if v.details, err = w.Sights.NodeConditions(ctx, s); err != nil {
@@ -226,14 +230,21 @@ func (w *Watcher) lookAtDrift(ctx context.Context, x *db.Watch) error {
 		return err
 	}
 	v := sight{reached: s.Cluster.HealthStatusReason["api"] == "ok", hosts: map[string]string{}}
+	userGone := false
 	for _, f := range found {
 		if f.Gone && f.Node != "" {
 			v.hosts[f.Node] = hostGone
 		}
+		userGone = userGone || f.Kind == drivers.KindUser
 	}
 	d, err := w.decider(ctx, s, v)
 	if err != nil {
 		return err
+	}
+	if userGone {
+		if tried, err := w.tried(ctx, s, ops.ClusterRotateCredential); err != nil || tried {
+			return err // what came of it is told with the operation
+		}
 	}
 	return w.decide(ctx, s, func(s *db.Snapshot) error { return d.onDrift(s, found, v) })
 }

@@ -26,6 +26,9 @@ func All() *migrate.Migrations {
 	m.Add(migrate.Migration{Name: "20261125000001", Comment: "day_two", Up: func(ctx context.Context, g *migrate.Migrator, _ *migrate.Migration) error {
 		return addColumns(ctx, g, dayTwo())
 	}})
+	m.Add(migrate.Migration{Name: "20261125000002", Comment: "notification", Up: func(ctx context.Context, g *migrate.Migrator, _ *migrate.Migration) error {
+		return run(ctx, g, notifications())
+	}})
 	return m
 }
 

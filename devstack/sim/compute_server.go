@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,15 +37,20 @@ func (c *Cloud) powerOn(server *object) {
 	for _, a := range c.fixedAddresses(server) {
 		host.FixedIPs = append(host.FixedIPs, a.String())
 	}
-	if c.nodes[server.id] != nil {
+	c.boot(host)
+}
+
+// boot switches a host on, unless it is.
+func (c *Cloud) boot(host kube.Host) {
+	if c.nodes[host.ID] != nil {
 		return
 	}
-	node, err := kube.Boot(c.life, host, c.fabric, c.clock)
+	node, err := c.guest(host)
 	if err != nil {
-		c.log.Error("server does not boot", "server", server.id, "error", err)
+		c.log.Error("host does not boot", "host", host.ID, "error", err)
 		return
 	}
-	c.nodes[server.id] = node
+	c.nodes[host.ID] = node
 }
 
 // powerOff stops what runs on a server and then calls done, which holds c.mu.
@@ -61,6 +67,19 @@ func (c *Cloud) powerOff(server *object, done func()) {
 			done()
 		}
 	})
+}
+
+// Crash is a kernel panic of a server: nothing on it answers any more, and Nova goes on calling it ACTIVE, until it is
+// started again.
+func (c *Cloud) Crash(serverID string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	server := c.get("server", serverID)
+	if server == nil || c.nodes[serverID] == nil {
+		return fmt.Errorf("no server %s runs", serverID)
+	}
+	c.powerOff(server, func() {})
+	return nil
 }
 
 func (q *call) serverByID() (*object, error) {
@@ -249,7 +268,7 @@ func (c *Cloud) vanish(server *object) {
 		return
 	}
 	c.remove(server)
-	c.fabric.Forget(server.id)
+	c.forget(server.id)
 	for _, id := range server.doc.strs("_ports") {
 		p := c.get("port", id)
 		switch {

@@ -29,6 +29,13 @@ func (c *Cloud) controlRoutes(mux *http.ServeMux) {
 		c.ClearFaults()
 		w.WriteHeader(http.StatusNoContent)
 	})
+	mux.HandleFunc("POST /_sim/servers/{id}/crash", func(w http.ResponseWriter, r *http.Request) {
+		if err := c.Crash(r.PathValue("id")); err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("GET /_sim/resources", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, c.Resources(r.URL.Query().Get("project")))
 	})

@@ -50,6 +50,9 @@ func (i *Infrastructure) EnsureNetwork(ctx context.Context, s *drivers.Site) dri
 	return Verdict(i.router(ctx, s, n, subnet.ID))
 }
 
+// What the ledger says of a router whose gateway somebody took away, until it has one again.
+const attrGateway, gatewayLost = "gateway", "lost"
+
 func (i *Infrastructure) router(ctx context.Context, s *drivers.Site, n *cloud.Network, subnetID string) error {
 	mark := s.Cluster.Tag()
 	router, err := i.tagged(ctx, s, n, "routers", drivers.Object{Kind: drivers.KindRouter, Name: name(s, "router"),
@@ -64,6 +67,14 @@ func (i *Infrastructure) router(ctx context.Context, s *drivers.Site, n *cloud.N
 		Delete: n.DeleteRouter})
 	if err != nil {
 		return err
+	}
+	if router.Attrs[attrGateway] == gatewayLost {
+		if err := n.SetRouterGateway(ctx, router.ID, s.Cluster.ExternalNetworkID); err != nil {
+			return err
+		}
+		if err := s.Ledger.Confirm(ctx, router.Kind, router.Name, router.ID, nil); err != nil {
+			return err
+		}
 	}
 	_, err = i.ensure(ctx, s, drivers.Object{Kind: drivers.KindRouterPort, Name: name(s, "router-interface"),
 		Find: func(ctx context.Context) ([]drivers.Found, error) {

@@ -21,6 +21,9 @@ type verifier struct {
 // Verify compares what the ledger holds with the cloud.
 func (i *Infrastructure) Verify(ctx context.Context, s *drivers.Site, nodes map[string]bool) ([]drivers.Drift, error) {
 	n, err := i.network(ctx, s)
+	if cloud.IsForbidden(err) || cloud.IsNotFound(err) {
+		return i.lostUser(ctx, s, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -29,11 +32,27 @@ func (i *Infrastructure) Verify(ctx context.Context, s *drivers.Site, nodes map[
 	v.objects(ctx, drivers.KindNetwork, func() ([]string, error) { return n.FindNetworks(ctx, "", mark) })
 	v.objects(ctx, drivers.KindSubnet, func() ([]string, error) { return n.FindSubnets(ctx, "", mark) })
 	v.objects(ctx, drivers.KindRouter, func() ([]string, error) { return n.FindRouters(ctx, "", mark) })
+	v.gateway(ctx)
 	v.objects(ctx, drivers.KindRouterPort, func() ([]string, error) { return v.interfaces(ctx) })
 	v.securityGroups(ctx)
 	v.ports(ctx, nodes)
 	v.balancer(ctx, nodes)
 	v.floatingIPs(ctx)
+	return v.found, v.err
+}
+
+// lostUser tells whether the login was refused because the service user is gone. One that was disabled, or whose project
+// was, is somebody's will: that stays the error that it is.
+func (i *Infrastructure) lostUser(ctx context.Context, s *drivers.Site, refused error) ([]drivers.Drift, error) {
+	v := &verifier{i: i, s: s}
+	for _, r := range v.rows(drivers.KindUser) {
+		if r.ID == s.Credential.UserID {
+			v.missing(ctx, r)
+		}
+	}
+	if v.err == nil && len(v.found) == 0 {
+		v.err = refused
+	}
 	return v.found, v.err
 }
 
@@ -74,6 +93,22 @@ func (v *verifier) missing(ctx context.Context, r drivers.Resource) {
 		v.add(r, true, "is gone")
 	case err != nil && v.err == nil:
 		v.err = err
+	}
+}
+
+// gateway looks at the router's way out.
+func (v *verifier) gateway(ctx context.Context) {
+	r, ok := v.s.Ledger.Find(drivers.KindRouter, name(v.s, "router"))
+	if !ok || r.ID == "" || v.err != nil {
+		return
+	}
+	outside, err := v.n.RouterGateway(ctx, r.ID)
+	switch {
+	case cloud.IsNotFound(err): // said already
+	case err != nil:
+		v.err = err
+	case outside != v.s.Cluster.ExternalNetworkID:
+		v.add(r, false, "has lost its gateway")
 	}
 }
 
@@ -211,7 +246,7 @@ func (v *verifier) floatingIPs(ctx context.Context) {
 }
 
 // Disown makes intents again of records whose objects are gone. A floating IP that is on no port of ours is noted so: it is
-// attached again like one whose port has changed.
+// attached again like one whose port has changed. So is a router without its gateway.
 func (i *Infrastructure) Disown(ctx context.Context, s *drivers.Site, found []drivers.Drift) error {
 	for _, d := range found {
 		r, ok := s.Ledger.Find(d.Kind, d.Name)
@@ -220,10 +255,14 @@ func (i *Infrastructure) Disown(ctx context.Context, s *drivers.Site, found []dr
 		}
 		id, attrs := r.ID, r.Attrs
 		switch {
+		case d.Kind == drivers.KindUser: // nobody is there to put anything back
+			return &drivers.Fault{Class: drivers.ClassCloud, Err: fmt.Errorf("identity: %s: another credential is needed", d)}
 		case d.Gone:
 			id = ""
 		case d.Kind == drivers.KindFloatingIP:
 			attrs = map[string]string{drivers.AttrAddress: r.Attrs[drivers.AttrAddress]}
+		case d.Kind == drivers.KindRouter:
+			attrs = map[string]string{attrGateway: gatewayLost}
 		default:
 			continue
 		}

@@ -19,9 +19,12 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/api"
 	"github.com/jeroboam-cloud/jeroboam/api/keystone"
 	"github.com/jeroboam-cloud/jeroboam/api/policy"
+	"github.com/jeroboam-cloud/jeroboam/conductor"
+	"github.com/jeroboam-cloud/jeroboam/conductor/cluster"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops/queue"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/ironic"
 	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
 	"github.com/jeroboam-cloud/jeroboam/drivers/vm"
 	"github.com/jeroboam-cloud/jeroboam/internal/certmanager"
@@ -79,7 +82,7 @@ func newBedAt(t testing.TB, haste int) *bed {
 		Clouds: clouds, Secrets: secrets, X509: pki.Options{AllowedExtensions: []string{"keyUsage", "extendedKeyUsage", "subjectAltName", "basicConstraints", "subjectKeyIdentifier"},
 			AllowedKeyUsage: []string{"Digital Signature", "Key Encipherment", "Non Repudiation"}, TermOfValidity: 24 * time.Hour},
 		Defaults: api.Defaults{NetworkDriver: "flannel", NetworkDrivers: []string{"all"}, MaxClusters: 20, AffinityPolicy: "soft-anti-affinity", ServiceDownTime: 3 * time.Minute,
-			ServiceUserRoles: []string{"member"}, EnabledDrivers: []string{vm.Name}, UpgradesInPlace: true},
+			ServiceUserRoles: []string{"member"}, EnabledDrivers: []string{vm.Name, ironic.Name}, MaxBaremetal: -1, UpgradesInPlace: true},
 		CORS: api.CORS{AllowedOrigin: []string{"https://dashboard.example.org"}, AllowCredentials: true, AllowMethods: []string{"GET", "POST"}, AllowHeaders: []string{"X-Auth-Token"},
 			ExposeHeaders: []string{"X-OpenStack-Request-ID"}, MaxAge: 3600},
 		Log: zap.NewNop(), Now: time.Now, NewUUID: uuid.NewString})
@@ -107,7 +110,25 @@ func (b *bed) login(name string) *client {
 // work runs a conductor until the test ends or it is stopped.
 func (b *bed) work() (stop func()) {
 	b.t.Helper()
-	c := b.Conductor(b.t, rig.ConductorOptions{Owner: "c1", Queue: b.queue, Parallel: 8, Workers: 8, Poll: 50 * time.Millisecond})
+	return b.conduct(b.Conductor(b.t, rig.ConductorOptions{Owner: "c1", Queue: b.queue, Parallel: 8, Workers: 8, Poll: 50 * time.Millisecond}))
+}
+
+// hurried runs a conductor for which deadlines pass faster by a factor.
+func (b *bed) hurried(factor int) (stop func()) {
+	b.t.Helper()
+	c := b.Conductor(b.t, rig.ConductorOptions{Owner: "hurried", Queue: b.queue, Parallel: 8, Workers: 8, Poll: 50 * time.Millisecond})
+	e, ok := c.Executor.(*cluster.Executor)
+	if !ok {
+		b.t.Fatal("the conductor has another executor")
+	}
+	start := time.Now()
+	e.Now = func() time.Time { return start.Add(time.Since(start) * time.Duration(factor)) }
+	e.Runner.Clock = e.Now
+	return b.conduct(c)
+}
+
+func (b *bed) conduct(c *conductor.Conductor) (stop func()) {
+	b.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -198,9 +198,27 @@ func (m *model) newest() string {
 // settle waits until nothing is under way.
 func (m *model) settle() {
 	m.t.Helper()
-	testenv.Eventually(m.t, 5*patience, "all operations to end", func() bool {
+	ended := false
+	defer func() {
+		if !ended {
+			m.story()
+		}
+	}()
+	testenv.Eventually(m.t, 2*patience, "all operations to end", func() bool {
 		return len(m.one.want(200, "GET", m.path+"/operations?active=true", nil).list("operations")) == 0
 	})
+	ended = true
+}
+
+// story logs what the cluster tells of itself.
+func (m *model) story() {
+	m.t.Helper()
+	for _, o := range m.one.want(200, "GET", m.path+"/operations", nil).list("operations") {
+		m.t.Logf("operation %v of %v: %v, %v–%v %v", o["kind"], o["nodegroup_id"], o["status"], o["started_at"], o["finished_at"], o["error"])
+	}
+	for _, e := range m.one.want(200, "GET", m.path+"/events?limit=1000", nil).list("events") {
+		m.t.Logf("%v %v %v: %v", e["time"], e["level"], e["step"], e["message"])
+	}
 }
 
 // mend retries what failed last until nothing has: in a cloud that is well a retry works from whatever an operation left.

@@ -93,3 +93,48 @@ func (b *bed) group(cluster, name, status string, count int) {
 		b.t.Errorf("node group %s: %v", name, g)
 	}
 }
+
+// TestRetryOfANodeGroupsUpdate: labels that did not reach the nodes do so by a retry, which is about what the group has
+// now, and once.
+func TestRetryOfANodeGroupsUpdate(t *testing.T) {
+	b := newBed(t)
+	stop := b.work()
+	id := b.one.cluster(b.one.template(nil), nil)
+	b.one.await(id, "CREATE_COMPLETE")
+	path := "/v1/clusters/" + id
+	stop()
+	rename := func(from, to string) {
+		t.Helper()
+		if err := b.Store.Exec(t.Context(), "UPDATE node SET name = REPLACE(name, '"+from+"', '"+to+"')"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("default-worker", "nobody") // as if its Node was deleted from the cluster
+	b.one.want(202, "PATCH", path+"/nodegroups/default-worker", []object{op("replace", "/node_labels", object{"team": "blue"})})
+	update := b.newest(path, "nodegroup.update")
+	b.one.want(400, "POST", update+"/actions/retry", nil)
+	stop = b.hurried(600)
+	b.failed(path, "default-worker", "UPDATE_FAILED", "labels and taints of")
+	stop()
+	if o := b.one.want(200, "GET", update, nil).json(); o["status"] != "failed" {
+		t.Errorf("the update: %v", o)
+	}
+
+	rename("nobody", "default-worker")
+	b.other.want(404, "POST", update+"/actions/retry", nil)
+	again := b.one.want(202, "POST", update+"/actions/retry", nil).text("uuid")
+	b.one.want(400, "POST", update+"/actions/retry", nil)
+	b.work()
+	b.one.settled(path+"/nodegroups/default-worker", "UPDATE_COMPLETE")
+	b.one.await(id, "UPDATE_COMPLETE")
+	b.group(path, "default-worker", "UPDATE_COMPLETE", 1)
+	if o := b.one.want(200, "GET", path+"/operations/"+again, nil).json(); o["kind"] != "nodegroup.update" || o["status"] != "complete" {
+		t.Errorf("the retry: %v", o)
+	}
+	if l := b.labels(path); l["team"] != "blue" {
+		t.Errorf("the live node has %v", l)
+	}
+	if d := b.one.want(400, "POST", update+"/actions/retry", nil).detail(); !contains(d, "newer operation") {
+		t.Errorf("a retry of what was retried: %q", d)
+	}
+}

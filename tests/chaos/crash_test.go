@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
@@ -124,6 +125,32 @@ func (w *world) whole(t *testing.T, op *db.Operation, want map[string]int) {
 	if diff := cmp.Diff(want, w.census(t)); diff != "" {
 		t.Errorf("what a cluster has in the cloud (-) and what this one has (+):\n%s", diff)
 	}
+	w.told(t, op)
+}
+
+// told fails the test unless other services hear of an operation's begin and of its success, of each once.
+func (w *world) told(t *testing.T, op *db.Operation) {
+	t.Helper()
+	all, err := w.Store.Notifications(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range all {
+		var p struct {
+			Action, Outcome string
+			Target          struct{ ID string }
+		}
+		if err := json.Unmarshal(n.Payload, &p); err != nil {
+			t.Fatal(err)
+		}
+		if p.Target.ID == op.ClusterUUID && "cluster."+p.Action == op.Kind {
+			got = append(got, p.Outcome)
+		}
+	}
+	if diff := cmp.Diff([]string{"pending", "success"}, got); diff != "" {
+		t.Errorf("what is told of %s (-want +got):\n%s", op.Kind, diff)
+	}
 }
 
 // nothing fails the test unless cloud and database are as before the cluster.
@@ -138,6 +165,7 @@ func (w *world) nothing(t *testing.T, op *db.Operation) {
 	if l, err := w.Store.Resources(context.Background(), op.ClusterUUID); err != nil || len(l) > 0 {
 		t.Errorf("left in the ledger: %d rows, %v", len(l), err)
 	}
+	w.told(t, op)
 }
 
 // baseline makes and deletes one cluster in peace and gives the writes of both and what the cluster had.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
@@ -99,6 +100,10 @@ func TestWhatIsTakenAwayIsPutBack(t *testing.T) {
 			ports(func(p cloud.Port) { must(n.SetPortGroups(t.Context(), p.ID, []string{})) })
 			must(n.DeleteSecurityGroup(t.Context(), group("worker")))
 		}, nil},
+		{"the router's gateway", "has lost its gateway", func() {
+			must(n.DeleteFloatingIP(t.Context(), one(drivers.KindFloatingIP))) // which holds it
+			demo.must(http.MethodPut, "/networking/v2.0/routers/"+one(drivers.KindRouter), map[string]any{"router": map[string]any{"external_gateway_info": map[string]any{}}}, nil)
+		}, func() string { return one(drivers.KindRouter) + address(drivers.KindFloatingIP) }},
 		{"a floating IP", "api is gone", func() { must(n.DeleteFloatingIP(t.Context(), one(drivers.KindFloatingIP))) }, func() string { return address(drivers.KindFloatingIP) }},
 		{"a floating IP's port", "was taken from its port", func() {
 			demo.must(http.MethodPut, "/networking/v2.0/floatingips/"+one(drivers.KindFloatingIP), map[string]any{"floatingip": map[string]any{"port_id": nil}}, nil)
@@ -134,8 +139,55 @@ func TestWhatIsTakenAwayIsPutBack(t *testing.T) {
 		})
 		b.quiet(id, "the comparison after "+tc.name, func() { b.drift(w) })
 	}
-	if n := len(b.operations(id, ops.ClusterRepair)); n != 9 {
-		t.Errorf("%d repairs for 9 losses", n)
+	if n := len(b.operations(id, ops.ClusterRepair)); n != 10 {
+		t.Errorf("%d repairs for 10 losses", n)
+	}
+	b.deleted(id)
+}
+
+// TestAServiceUserThatIsGoneIsReplaced by one of the next generation; one that was disabled is somebody's will.
+func TestAServiceUserThatIsGoneIsReplaced(t *testing.T) {
+	t.Parallel()
+	b, _, w, id := watched(t, order{name: "dev", masters: 1, workers: 1})
+	admin, user := b.person("admin"), b.recorded(id, drivers.KindUser)[0].CloudID
+	enabled := func(yes bool) {
+		admin.must(http.MethodPatch, users+user, map[string]any{"user": map[string]any{"enabled": yes}}, nil)
+	}
+	enabled(false)
+	for range 3 { // a token that is still known is found out first
+		b.drift(w)
+	}
+	if n := len(b.operations(id, ops.ClusterRotateCredential)) + len(b.operations(id, ops.ClusterRepair)); n != 0 {
+		t.Errorf("a user that was disabled begins %d operations\n%s", n, b.events(id))
+	}
+	enabled(true)
+	admin.must(http.MethodDelete, users+user, nil, nil)
+	testenv.Eventually(t, eventually, "the loss to be seen", func() bool {
+		b.drift(w)
+		return len(b.operations(id, ops.ClusterRotateCredential)) > 0
+	})
+	b.reaches(id, ops.UpdateComplete)
+	if now := b.recorded(id, drivers.KindUser); len(now) != 1 || now[0].CloudID == user {
+		t.Errorf("users %+v", now)
+	}
+	if n := b.told(id, "drift", "is gone"); n != 1 {
+		t.Errorf("the loss was told %d times\n%s", n, b.events(id))
+	}
+	b.quiet(id, "the comparison after it", func() { b.drift(w) })
+	b.deleted(id)
+}
+
+// TestAServerGroupThatIsGoneIsMadeAnew when hosts are made the next time.
+func TestAServerGroupThatIsGoneIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	b, _, _, id := watched(t, order{name: "dev", masters: 1, workers: 1})
+	for _, g := range b.recorded(id, drivers.KindServerGroup) {
+		b.person("demo").must(http.MethodDelete, nova+"os-server-groups/"+g.CloudID, nil, nil)
+	}
+	b.request(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 2 })
+	b.reaches(id, ops.UpdateComplete)
+	if n := len(b.cloud.Resources(b.project)["server_group"]); n != 1 {
+		t.Errorf("%d server groups, want that of the workers", n)
 	}
 	b.deleted(id)
 }

@@ -68,6 +68,15 @@ func TestTheNewestPatchIsInstalledInTheWindow(t *testing.T) {
 	if n := b.told(id, "upgrade", "v1.37.4"); n != 1 {
 		t.Errorf("it was told %d times", n)
 	}
+	b.run(b.conductor("two"))
+	b.ring(l[0].UUID)
+	b.reaches(id, ops.UpdateComplete)
+	if got := b.versions(id); len(got) != 1 || got["v1.37.4"] != 2 {
+		t.Errorf("after the upgrade the nodes run %v\n%s", got, b.events(id))
+	}
+	b.look(w)
+	b.quiet(id, "a look after it, in the same window", func() { b.look(w) })
+	b.deleted(id)
 }
 
 // TestHealingWaitsForTheWindow: the brake is told once, and let go when the window opens.

@@ -127,6 +127,21 @@ func (w *watchdog) err() error {
 	return w.failed
 }
 
+// served collects the serial numbers of the certificates that the cluster's API shows, of all its servers.
+func (b *bed) served(v *db.ClusterView) map[string]bool {
+	b.t.Helper()
+	out := map[string]bool{}
+	for range 4 * v.MasterCount { // the load balancer goes round
+		conn, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(b.t.Context(), "tcp", strings.TrimPrefix(*v.APIAddress, "https://")) //nolint:gosec // only looked at
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		out[conn.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.String()] = true //nolint:forcetypeassert // a tls.Dialer gives no other
+		_ = conn.Close()
+	}
+	return out
+}
+
 // step waits until a step of an operation has the event.
 func (b *bed) step(id, step, message string) {
 	b.t.Helper()
@@ -211,9 +226,20 @@ func TestAuthoritiesAreRotated(t *testing.T) {
 	}
 	b.request(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 3 })
 	b.reaches(id, ops.UpdateComplete)
-	b.request(id, ops.ClusterRenewCertificates, "", nil)
-	b.reaches(id, ops.UpdateComplete)
 	view, old = b.authorities(id)
+	serving, last := b.served(view), b.watchdog(b.kubeconfig(id))
+	b.request(id, ops.ClusterRenewCertificates, "", nil)
+	v = b.reaches(id, ops.UpdateComplete)
+	if err := last.err(); err != nil {
+		t.Errorf("a kubeconfig of before the renewal: %v", err)
+	}
+	last.stop()
+	now := b.served(v)
+	for serial := range serving {
+		if now[serial] {
+			t.Errorf("after the renewal the API still shows certificate %s", serial)
+		}
+	}
 	b.request(id, ops.ClusterRotateCA, "", nil)
 	b.reaches(id, ops.UpdateComplete)
 	b.rotated(id, view, old)
@@ -303,4 +329,19 @@ func (b *bed) hostSecrets(id string) int {
 		b.t.Fatalf("listing secrets: %s, %v", r.Status, err)
 	}
 	return len(list.Items)
+}
+
+// TestTheControlPlaneGrowsAfterARotation: what joins is given the authorities that are there now.
+func TestTheControlPlaneGrowsAfterARotation(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "dev", masters: 1, workers: 0, loadBalancer: true})
+	b.request(id, ops.ClusterRotateCA, "", nil)
+	b.reaches(id, ops.UpdateComplete)
+	b.request(id, ops.NodeGroupResize, "default-master", func(g *db.NodeGroup) { g.NodeCount = 3 })
+	b.reaches(id, ops.UpdateComplete)
+	b.soundControlPlane(id, 3)
+	b.deleted(id)
 }

@@ -235,6 +235,35 @@ func TestHealthIsSeen(t *testing.T) {
 	b.deleted(id)
 }
 
+// TestAHostThatHangsIsRebooted: softly, which is enough, and the node keeps its server and its name.
+func TestAHostThatHangsIsRebooted(t *testing.T) {
+	t.Parallel()
+	b, _, w, id := watched(t, order{name: "dev", masters: 1, workers: 1})
+	b.labelled(id, "auto_healing_enabled", "true")
+	name := b.namesOf(id, "default-worker")[0]
+	server := b.node(id, name).HostID
+	if err := b.cloud.Crash(server); err != nil {
+		t.Fatal(err)
+	}
+	b.missed(id, name)
+	testenv.Eventually(t, eventually, "the healing to begin", func() bool {
+		b.look(w)
+		return len(b.operations(id, ops.NodeGroupHeal)) > 0
+	})
+	b.reaches(id, ops.UpdateComplete)
+	if n := b.node(id, name); n == nil || n.HostID != server {
+		t.Errorf("the node was not kept: %+v\n%s", n, b.events(id))
+	}
+	if n := b.writes()["compute POST /servers/{id}/action"]; n != 1 {
+		t.Errorf("%d actions on servers, want the one soft reboot: %v", n, b.writes())
+	}
+	b.look(w)
+	if status, _ := b.health(id); status != "HEALTHY" {
+		t.Errorf("it is %s", status)
+	}
+	b.deleted(id)
+}
+
 // TestAHostThatDoesNotComeBackIsReplaced: two reboots do not help, so another node takes its place before it goes.
 func TestAHostThatDoesNotComeBackIsReplaced(t *testing.T) {
 	t.Parallel()

@@ -17,12 +17,13 @@ const (
 
 // TestService runs everything against one service. Parts that wait for the cloud run beside each other, as tenants do.
 func TestService(t *testing.T) {
-	s := stack.Start(t, stack.Options{Speed: 20})
+	s := stack.Start(t, stack.Options{Speed: 20, Sections: []string{"[oslo_messaging_notifications]\ndriver = messagingv2"}})
 	t.Run("protocol", func(t *testing.T) { protocol(t, s) })
 	t.Run("bad input", func(t *testing.T) { badInput(t, s) })
 	t.Run("together", func(t *testing.T) {
 		t.Run("openstack coe", func(t *testing.T) { t.Parallel(); commands(t, s) })
 		t.Run("failures", func(t *testing.T) { t.Parallel(); failures(t, s) })
+		t.Run("notifications", func(t *testing.T) { t.Parallel(); notifications(t, s) })
 	})
 }
 

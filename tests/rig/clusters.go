@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -19,9 +20,12 @@ import (
 
 // The simulator's image and flavour that clusters are made of.
 const (
-	ImageName = "ubuntu-24.04-kube-v1.37.2"
+	ImageName = imagePrefix + Version
 	Version   = "v1.37.2"
 	Flavor    = "m1.medium"
+	// OldVersion is one that clusters can be upgraded from.
+	OldVersion  = "v1.36.6"
+	imagePrefix = "ubuntu-24.04-kube-"
 )
 
 // Shape of a cluster.
@@ -29,6 +33,7 @@ type Shape struct {
 	Name             string
 	Masters, Workers int
 	LoadBalancer     bool
+	Version          string // of Kubernetes; "": Version
 }
 
 // Recipe is a request of that shape resolved once: any number of clusters can be made of it.
@@ -48,9 +53,10 @@ func (r *Rig) Resolve(t testing.TB, shape Shape) *Recipe {
 			t.Fatal(err)
 		}
 	}
+	shape.Version = cmp.Or(shape.Version, Version)
 	glance, err := r.caller.Image()
 	check(err)
-	images, err := glance.Images(ctx, ImageName)
+	images, err := glance.Images(ctx, imagePrefix+shape.Version)
 	check(err)
 	nova, err := r.caller.Compute()
 	check(err)
@@ -63,15 +69,32 @@ func (r *Rig) Resolve(t testing.TB, shape Shape) *Recipe {
 	if len(images) != 1 || len(public) != 1 {
 		t.Fatalf("the simulator has %d images and %d external networks of the expected names", len(images), len(public))
 	}
-	group := ops.GroupSpec{ImageID: images[0].ID, Distro: images[0].Properties["os_distro"], KubeVersion: Version}
+	group := ops.GroupSpec{ImageID: images[0].ID, Distro: images[0].Properties["os_distro"], KubeVersion: shape.Version}
 	for _, f := range flavors {
 		if f.Name == Flavor {
 			group.FlavorID = f.ID
 		}
 	}
-	return &Recipe{shape: shape, group: group, cluster: ops.ClusterSpec{KubernetesVersion: Version, Distro: group.Distro, ExternalNetworkID: public[0].ID,
+	return &Recipe{shape: shape, group: group, cluster: ops.ClusterSpec{KubernetesVersion: shape.Version, Distro: group.Distro, ExternalNetworkID: public[0].ID,
 		SubnetCIDR: "10.0.0.0/24", DNSNameservers: []string{"8.8.8.8"}, PodCIDR: "10.100.0.0/16", ServiceCIDR: "10.254.0.0/16", DNSDomain: "cluster.local",
 		NetworkDriver: "calico", APIPort: 6443, APIFloatingIP: true, ServerGroupPolicy: "soft-anti-affinity"}}
+}
+
+// Upgrade is what an upgrade of an older recipe's cluster to the newest one carries.
+func (r *Rig) Upgrade(t testing.TB, clusterUUID string, from, to *Recipe, batch int) ops.Upgrade {
+	t.Helper()
+	v, err := r.Store.Cluster(t.Context(), clusterUUID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := func(x *Recipe) ops.Target {
+		return ops.Target{TemplateID: v.ClusterTemplateID, Image: imagePrefix + x.shape.Version, ImageID: x.group.ImageID, Distro: x.group.Distro, KubernetesVersion: x.shape.Version}
+	}
+	u := ops.Upgrade{Target: target(to), MaxBatchSize: batch, From: map[string]ops.Target{}}
+	for _, g := range v.NodeGroups {
+		u.From[g.UUID] = target(from)
+	}
+	return u
 }
 
 // Create stores a cluster and the operation that makes it.
@@ -93,7 +116,7 @@ func (r *Rig) Create(t testing.TB, recipe *Recipe) *db.Operation {
 		count      int
 	}{{"default-master", db.RoleMaster, s.Masters}, {"default-worker", db.RoleWorker, s.Workers}} {
 		groups = append(groups, &db.NodeGroup{UUID: uuid.NewString(), ClusterUUID: c.UUID, ProjectID: c.ProjectID, Name: g.name, Role: g.role, IsDefault: true, Driver: vm.Name,
-			FlavorID: flavor, ImageID: ImageName, NodeCount: g.count, Status: ops.CreateInProgress, CreatedAt: now, Spec: raw(recipe.group)})
+			FlavorID: flavor, ImageID: imagePrefix + s.Version, NodeCount: g.count, Status: ops.CreateInProgress, CreatedAt: now, Spec: raw(recipe.group)})
 	}
 	op, err := ops.New(uuid.NewString(), ops.ClusterCreate, c, nil, nil)
 	if err != nil {
@@ -125,10 +148,29 @@ func (r *Rig) Delete(t testing.TB, clusterUUID string) *db.Operation {
 // Request stores an operation about a whole cluster, as the API does.
 func (r *Rig) Request(t testing.TB, clusterUUID string, kind ops.Kind) *db.Operation {
 	t.Helper()
+	return r.RequestWith(t, clusterUUID, kind, "", nil, nil)
+}
+
+// RequestWith stores an operation with parameters, about a node group unless that is empty, together with a change of that
+// group.
+func (r *Rig) RequestWith(t testing.TB, clusterUUID string, kind ops.Kind, group string, change func(*db.NodeGroup), params any) *db.Operation {
+	t.Helper()
 	var op *db.Operation
 	err := r.Store.ChangeCluster(context.Background(), clusterUUID, func(s *db.Snapshot) error {
+		var target *db.NodeGroup
+		for _, g := range s.NodeGroups {
+			if g.Name == group {
+				target = g
+				if change != nil {
+					change(g)
+				}
+			}
+			if g.Name == group || group == "" && kind.Concerns(g, "") {
+				g.Status = kind.GroupProgress()
+			}
+		}
 		var err error
-		op, err = ops.New(uuid.NewString(), kind, s.Cluster, nil, nil)
+		op, err = ops.New(uuid.NewString(), kind, s.Cluster, target, params)
 		s.Operations = append(s.Operations, op)
 		s.Cluster.Status = kind.Progress()
 		return err
@@ -137,6 +179,28 @@ func (r *Rig) Request(t testing.TB, clusterUUID string, kind ops.Kind) *db.Opera
 		t.Fatal(err)
 	}
 	return op
+}
+
+// Unplug deletes a host in the cloud behind the cluster's back.
+func (r *Rig) Unplug(t testing.TB, clusterUUID, node string) {
+	t.Helper()
+	nova, err := r.caller.Compute()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := r.Store.Resources(t.Context(), clusterUUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range l {
+		if x.Kind == drivers.KindServer && x.Name == node {
+			if err := nova.DeleteServer(t.Context(), x.CloudID); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("node %s has no server", node)
 }
 
 // Serve gives a cluster what a Service of type LoadBalancer has in the cloud, as cloud-provider-openstack would have made it.

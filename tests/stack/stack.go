@@ -40,6 +40,8 @@ type Options struct {
 	Conductors int
 	// Quotas of a project in the simulated cloud, «name=limit», instead of its defaults.
 	Quotas []string
+	// Sections are added to the configuration.
+	Sections []string
 	// Real: the cloud is that of `make test-openstack`. There is one place in its catalogue for Jeroboam, so one stack at a
 	// time, unless it is one with Traffic.
 	Real bool
@@ -53,6 +55,7 @@ type Stack struct {
 	URL      string // of the API, without /v1
 	Region   string
 	Database string // connection
+	Broker   string // transport_url
 	SimURL   string
 
 	Simulator, API *Process
@@ -78,8 +81,10 @@ func Start(t testing.TB, o Options) *Stack {
 	s.Service, s.DomainID = service, domain.ID
 	var common string
 	if o.Real {
+		s.Broker = testenv.Require(t, testenv.RabbitMQURL)
 		common = s.amongReal(t, keystone, domain.Name, service, o)
 	} else {
+		s.Broker = transport(t, o.Broker)
 		common = s.amongSimulated(t, bin, keystone, domain.Name, service, o)
 	}
 	s.run(t, filepath.Join(bin, "jeroboam-manage"), "--config-file", common, "db", "upgrade")
@@ -108,8 +113,8 @@ func (s *Stack) amongSimulated(t testing.TB, bin, keystone, domain string, servi
 	if _, err := rand.Read(key); err != nil {
 		t.Fatal(err)
 	}
-	return s.config(t, via(t, o.Traffic, "identity", keystone), transport(t, o.Broker), api, service,
-		"[service_user]\ndomain = "+domain+"\nroles = member", "[certificates]\ncert_manager_type = x509keypair\nencryption_keys = "+base64.StdEncoding.EncodeToString(key))
+	return s.config(t, via(t, o.Traffic, "identity", keystone), api, service,
+		append([]string{"[service_user]\ndomain = " + domain + "\nroles = member", "[certificates]\ncert_manager_type = x509keypair\nencryption_keys = " + base64.StdEncoding.EncodeToString(key)}, o.Sections...)...)
 }
 
 // amongReal gives the configuration for the real cloud, with secrets in Barbican.
@@ -129,8 +134,8 @@ func (s *Stack) amongReal(t testing.TB, keystone, domain string, service *Tenant
 	}
 	members := []string{"member", "load-balancer_member"} // what Octavia wants of one
 	s.One, s.Two, s.Admin = s.tenant(t, members...), s.tenant(t, members...), s.tenant(t, "admin")
-	return s.config(t, via(t, o.Traffic, "identity", keystone), testenv.Require(t, testenv.RabbitMQURL), port, service,
-		"[service_user]\ndomain = "+domain+"\nroles = member,load-balancer_member", "[certificates]\ncert_manager_type = barbican")
+	return s.config(t, via(t, o.Traffic, "identity", keystone), port, service,
+		append([]string{"[service_user]\ndomain = " + domain + "\nroles = member,load-balancer_member", "[certificates]\ncert_manager_type = barbican"}, o.Sections...)...)
 }
 
 func (s *Stack) startSimulator(t testing.TB, bin, keystone string, port int, service *Tenant, o Options) {
@@ -145,12 +150,12 @@ func (s *Stack) startSimulator(t testing.TB, bin, keystone string, port int, ser
 }
 
 // config writes the file that all programs share.
-func (s *Stack) config(t testing.TB, keystone, transportURL string, port int, service *Tenant, more ...string) string {
+func (s *Stack) config(t testing.TB, keystone string, port int, service *Tenant, more ...string) string {
 	t.Helper()
 	identity := fmt.Sprintf("auth_url = %s\nauth_type = password\nusername = %s\npassword = %s\nuser_domain_name = Default\nproject_name = %s\nproject_domain_name = Default\nregion_name = %s\n",
 		keystone, service.Name, service.Password, service.Name, s.Region)
 	return s.write(t, "jeroboam.conf", strings.Join(append([]string{
-		"[DEFAULT]\ndebug = true\ntransport_url = " + transportURL,
+		"[DEFAULT]\ndebug = true\ntransport_url = " + s.Broker,
 		fmt.Sprintf("[api]\nhost = 127.0.0.1\nport = %d", port),
 		fmt.Sprintf("[conductor]\nlease = 10\npoll_interval = %d", PollInterval/time.Second),
 		"[oslo_messaging_rabbit]\nrabbit_interval_max = 3", // nobody watches the minutes go by
@@ -158,6 +163,7 @@ func (s *Stack) config(t testing.TB, keystone, transportURL string, port int, se
 		"[keystone_authtoken]\nwww_authenticate_uri = " + keystone + "\n" + identity,
 		"[keystone_auth]\n" + identity,
 		"[quotas]\nmax_clusters_per_project = 1000",
+		"[drivers]\nenabled = vm,ironic",
 	}, append(more, "")...), "\n"))
 }
 

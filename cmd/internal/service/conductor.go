@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor"
 	"github.com/jeroboam-cloud/jeroboam/conductor/cluster"
 	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
+	"github.com/jeroboam-cloud/jeroboam/conductor/notify"
 	"github.com/jeroboam-cloud/jeroboam/conductor/periodic"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/infra"
@@ -29,6 +31,7 @@ const sliceLimit = 60 * time.Second
 type Conductor struct {
 	worker  *conductor.Conductor
 	watcher *periodic.Watcher
+	relay   *notify.Relay // nil: nobody is told of anything
 	clients *cluster.KubeClients
 	metrics *server // nil: none
 }
@@ -51,7 +54,7 @@ func (s *Service) Conductor() (*Conductor, error) {
 	network := infra.New(infra.Config{OwnCredentials: s.own, UserDomain: s.cfg.ServiceUser.Domain, Roles: s.cfg.ServiceUser.Roles}, s.clouds, m.Duplicate)
 	machines := map[string]drivers.Machines{}
 	for _, name := range s.cfg.Drivers.Enabled {
-		machines[name] = knownDrivers()[name](s.clouds, network, m.Duplicate)
+		machines[name] = knownDrivers()[name](s.cfg, s.clouds, network, m.Duplicate)
 	}
 	c := &Conductor{clients: &cluster.KubeClients{}}
 	executor := &cluster.Executor{
@@ -66,12 +69,34 @@ func (s *Service) Conductor() (*Conductor, error) {
 		Config: s.cfg.Periodic, Health: s.cfg.Kubernetes, Store: s.store, Sights: executor, ApproveServing: executor.ApproveServing, Ring: c.worker.Ring, Jitter: rand.Float64, NewUUID: uuid.NewString, CertificateLeft: m.CertificateLeft, InPlace: s.cfg.Binaries.URL != "",
 		Log: s.log, Metrics: periodic.NewMetrics(s.registry),
 	}
+	if c.relay, err = s.relay(); err != nil {
+		return nil, err
+	}
+	if c.relay != nil {
+		executor.Publisher = "container-infra." + host
+	}
 	if port := s.cfg.Conducting.MetricsPort; port != 0 {
 		if c.metrics, err = listen(net.JoinHostPort(s.cfg.Conducting.MetricsHost, strconv.Itoa(port)), s.observed(), s.log, nil); err != nil {
 			return nil, fmt.Errorf("[conductor] metrics_port: %w", err)
 		}
 	}
 	return c, nil
+}
+
+// relay makes the sender of notifications, if somebody is to be told of anything.
+func (s *Service) relay() (*notify.Relay, error) {
+	cfg := s.cfg.Notify
+	switch {
+	case !cfg.Enabled():
+		return nil, nil
+	case cfg.Brokered() && s.broker.TransportURL == "":
+		return nil, errors.New("[oslo_messaging_notifications] driver: without RabbitMQ, as in all-in-one, it is log or noop")
+	}
+	relay, err := notify.New(cfg, s.cfg.NotifyQueues, s.broker, s.cfg.Default.ControlExchange, s.store, s.log, notify.NewMetrics(s.registry))
+	if err != nil {
+		return nil, fmt.Errorf("[oslo_messaging_notifications]: %w", err)
+	}
+	return relay, nil
 }
 
 // observed is what monitoring may ask a conductor for.
@@ -94,6 +119,9 @@ func (c *Conductor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.work(ctx) })
 	g.Go(func() error { return c.watcher.Run(ctx) })
+	if c.relay != nil {
+		g.Go(func() error { return c.relay.Run(ctx) })
+	}
 	if c.metrics != nil {
 		g.Go(func() error { return c.metrics.run(ctx) })
 	}

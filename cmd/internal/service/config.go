@@ -16,6 +16,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/api/keystone"
 	"github.com/jeroboam-cloud/jeroboam/api/policy"
 	"github.com/jeroboam-cloud/jeroboam/conductor"
+	"github.com/jeroboam-cloud/jeroboam/conductor/notify"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops/queue"
 	"github.com/jeroboam-cloud/jeroboam/conductor/periodic"
 	"github.com/jeroboam-cloud/jeroboam/db"
@@ -38,6 +39,8 @@ type Config struct {
 	Kubernetes   periodic.KubernetesConfig
 	Database     db.Config
 	Rabbit       queue.Config
+	Notify       notify.Config
+	NotifyQueues notify.RabbitConfig
 	Policy       policy.Config
 	AuthToken    keystone.Config
 	Cloud        cloud.Config
@@ -49,6 +52,7 @@ type Config struct {
 	Cinder       Cinder
 	ServiceUser  ServiceUser
 	Drivers      Drivers
+	Ironic       Ironic
 	ProxyHeaders ProxyHeaders
 	CORS         api.CORS
 }
@@ -66,6 +70,8 @@ func (c *Config) groups() []oslo.Group {
 		{Name: "periodic", Target: &c.Periodic, Help: "What conductors do about clusters by themselves."},
 		{Name: "database", Target: &c.Database, Help: "MariaDB or PostgreSQL; SQLite for one machine. jeroboam-manage db upgrade makes the tables."},
 		{Name: "oslo_messaging_rabbit", Target: &c.Rabbit, Help: "How RabbitMQ is reached; where it is stands in [DEFAULT] transport_url."},
+		{Name: "oslo_messaging_rabbit", Target: &c.NotifyQueues},
+		{Name: "oslo_messaging_notifications", Target: &c.Notify, Help: "Other services of the cloud, Ceilometer for one, are told of what happens to clusters: events magnum.cluster.create, .update and .delete in CADF."},
 		{Name: "oslo_policy", Target: &c.Policy, Help: "Who may do what. policy.yaml.sample has the rules and their defaults."},
 		{Name: "keystone_authtoken", Target: &c.AuthToken, Help: "How the API validates the tokens of callers."},
 		{Name: "keystone_auth", Target: &c.Cloud, Help: "The service's own identity in Keystone: it makes the service users of clusters, keeps their secrets in Barbican and deletes what nobody else may. auth_url is taken from [keystone_authtoken] when it is not set; so are the credentials when neither username nor application_credential_id is."},
@@ -77,6 +83,7 @@ func (c *Config) groups() []oslo.Group {
 		{Name: "quotas", Target: &c.Quotas},
 		{Name: "cinder", Target: &c.Cinder},
 		{Name: "drivers", Target: &c.Drivers},
+		{Name: "ironic", Target: &c.Ironic, Help: "Bare metal: which of Ironic's nodes are ours. Nova and others have the rest."},
 		{Name: "oslo_middleware", Target: &c.ProxyHeaders},
 		{Name: "cors", Target: &c.CORS, Help: "Web pages of other origins that may use the API from a browser."},
 	}
@@ -159,6 +166,9 @@ func (c *Config) check() error {
 	if c.Cloud.Username == "" && c.Cloud.ApplicationCredentialID == "" {
 		bad("[keystone_auth] username: it is needed, here or in [keystone_authtoken]")
 	}
+	if err := c.Notify.Check(); err != nil {
+		bad("%w", err)
+	}
 	if err := c.X509.options().Validate(); err != nil {
 		bad("[x509]: %w", err)
 	}
@@ -221,5 +231,6 @@ func (c *Config) defaults() api.Defaults {
 		BootVolumeSize: c.Cinder.BootVolumeSize, BootVolumeType: c.Cinder.BootVolumeType, DockerVolumeType: c.Cinder.DockerVolumeType,
 		AffinityPolicy: c.Cluster.AffinityPolicy, ServiceDownTime: c.Default.ServiceDownTime,
 		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled, UpgradesInPlace: c.Binaries.URL != "",
+		MaxBaremetal: c.Quotas.MaxBaremetal, Baremetal: c.Ironic.driver().Pool,
 	}
 }

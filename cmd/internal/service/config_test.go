@@ -37,13 +37,15 @@ encryption_keys = short
 allowed_extensions = keyUsage, nonsense
 [drivers]
 enabled = vm, magic
+[oslo_messaging_notifications]
+driver = routing
 [cluster_template]
 kubernetes_default_network_driver = cilium
 `), "")
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"70000", "[api] ssl_key_file", "max_parallel_operations", "[certificates] encryption_keys", "nonsense", `"magic"`, `"cilium"`,
+	for _, want := range []string{"70000", "[api] ssl_key_file", "max_parallel_operations", "[certificates] encryption_keys", "nonsense", `"magic"`, `"cilium"`, `"routing" is not one of`,
 		"[keystone_auth] auth_url", "[keystone_auth] username"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not tell of %s:\n%v", want, err)
@@ -109,6 +111,10 @@ default_boot_volume_size = 20
 region_name = RegionOne
 [oslo_messaging_rabbit]
 rabbit_quorum_queue = true
+rabbit_ha_queues = true
+[oslo_messaging_notifications]
+driver = messagingv2
+driver = log
 [oslo_middleware]
 enable_proxy_headers_parsing = true
 [typo]
@@ -141,6 +147,10 @@ func TestMagnumsFileCarriesOver(t *testing.T) {
 		{"quota", c.defaults().MaxClusters, 7},
 		{"validity", c.X509.options().TermOfValidity, 240 * time.Hour},
 		{"boot volume", c.defaults().BootVolumeSize, 20},
+		{"quorum queues", c.NotifyQueues.Quorum, true},
+		{"exchange", c.Default.ControlExchange, "magnum"},
+		{"drivers of notifications", strings.Join(c.Notify.Drivers, " "), "messagingv2 log"},
+		{"topics", strings.Join(c.Notify.Topics, " "), "notifications"},
 		{"proxy headers", c.ProxyHeaders.Enabled, true},
 		{"policy folder", c.Policy.Dir, "/etc/jeroboam"},
 	} {
@@ -150,7 +160,7 @@ func TestMagnumsFileCarriesOver(t *testing.T) {
 	}
 	all := strings.Join(warnings, "\n")
 	for _, want := range []string{"rpc_response_timeout", "log_config_append", "api.workers", "max_retries", "memcached_servers", "trust", "temp_cache_dir",
-		"heat_client", "rabbit_quorum_queue"} {
+		"heat_client", "rabbit_ha_queues"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning tells of %s:\n%s", want, all)
 		}

@@ -22,6 +22,7 @@ type Service struct {
 	log      *zap.Logger
 	store    *db.Store
 	queue    queue.Queue
+	broker   queue.Config // how RabbitMQ is reached; without TransportURL there is none
 	clouds   *cloud.Factory
 	secrets  certmanager.Manager
 	registry *prometheus.Registry
@@ -61,9 +62,9 @@ func New(ctx context.Context, cfg *Config, l *zap.Logger, p Parts) (_ *Service, 
 		s.closers = append(s.closers, closer(s.clouds.Close))
 	}
 	if s.queue == nil {
-		rabbit := cfg.Rabbit
-		rabbit.TransportURL, rabbit.Log = cfg.Default.TransportURL, l
-		if s.queue, err = queue.Dial(ctx, rabbit); err != nil {
+		s.broker = cfg.Rabbit
+		s.broker.TransportURL, s.broker.Log = cfg.Default.TransportURL, l
+		if s.queue, err = queue.Dial(ctx, s.broker); err != nil {
 			return nil, err
 		}
 		s.closers = append(s.closers, s.queue)

@@ -26,8 +26,7 @@ const (
 func ignored() map[string]string {
 	out := ignoredOptions()
 	maps.Copy(out, ignoredGroups())
-	for _, name := range []string{"rabbit_quorum_queue", "rabbit_transient_quorum_queue", "amqp_durable_queues", "amqp_auto_delete", "rabbit_ha_queues",
-		"rabbit_retry_backoff", "rabbit_quorum_delivery_limit", "rabbit_quorum_max_memory_length", "rabbit_quorum_max_memory_bytes",
+	for _, name := range []string{"rabbit_transient_quorum_queue", "rabbit_ha_queues", "rabbit_retry_backoff",
 		"rabbit_transient_queues_ttl", "rabbit_qos_prefetch_count", "rabbit_login_method", "rabbit_stream_fanout", "heartbeat_rate", "heartbeat_in_pthread",
 		"direct_mandatory_flag", "enable_cancel_on_failover", "kombu_reconnect_delay", "kombu_reconnect_splay", "kombu_missing_consumer_retry_timeout",
 		"kombu_failover_strategy", "kombu_compression", "use_queue_manager", "hostname", "processname", "conn_pool_min_size", "conn_pool_ttl",
@@ -57,7 +56,6 @@ func ignored() map[string]string {
 // ignoredOptions are of the services themselves.
 func ignoredOptions() map[string]string {
 	return map[string]string{
-		"DEFAULT.control_exchange":            noAMQP,
 		"DEFAULT.rpc_response_timeout":        noRPC,
 		"DEFAULT.rpc_conn_pool_size":          noRPC,
 		"DEFAULT.rpc_ping_enabled":            noRPC,
@@ -105,13 +103,13 @@ func ignoredOptions() map[string]string {
 // ignoredGroups are of the libraries, drivers and clients that Magnum has.
 func ignoredGroups() map[string]string {
 	return map[string]string{
-		"oslo_messaging_notifications.*":   "notifications are not sent yet",
-		"oslo_concurrency.*":               "there are no lock files",
-		"oslo_reports.*":                   "there are no reports on signals",
-		"healthcheck.*":                    "the health check is a file: [api] healthcheck_disable_file",
-		"profiler.*":                       "osprofiler is not supported",
-		"audit_middleware_notifications.*": "audit events are not sent",
-		"service_credentials.*":            noClients,
+		"oslo_messaging_notifications.retry": "a notification is tried again until max_age has passed",
+		"oslo_concurrency.*":                 "there are no lock files",
+		"oslo_reports.*":                     "there are no reports on signals",
+		"healthcheck.*":                      "the health check is a file: [api] healthcheck_disable_file",
+		"profiler.*":                         "osprofiler is not supported",
+		"audit_middleware_notifications.*":   "audit events are not sent",
+		"service_credentials.*":              noClients,
 
 		"certificates.storage_path":                      "keys are not kept in files: cert_manager_type is barbican or x509keypair",
 		"cluster.etcd_discovery_service_endpoint_format": "etcd is set up by kubeadm and needs no discovery service",

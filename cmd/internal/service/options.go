@@ -7,11 +7,15 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/ironic"
 )
 
 // Default is what group [DEFAULT] has beside the options of the log.
 type Default struct {
 	TransportURL    string        `opt:"transport_url" default:"rabbit://" secret:"true" help:"RabbitMQ: rabbit://user:password@host:5672,user:password@host2:5672/vhost"`
+	ControlExchange string        `opt:"control_exchange" default:"magnum" help:"Exchange of RabbitMQ that notifications are published to"`
 	Host            string        `opt:"host" sample:"<host name>" help:"Name of this conductor among the others, in mservices; unset: the name of the machine. Two conductors on one machine need different ones"`
 	ServiceDownTime time.Duration `opt:"service_down_time" default:"180" min:"1" unit:"s" help:"Seconds after which a conductor that was not heard of is shown as down"`
 	StatePath       string        `opt:"state_path" default:"/var/lib/jeroboam" help:"Folder for what the service keeps in files; other options may refer to it as $state_path"`
@@ -51,7 +55,8 @@ type Template struct {
 
 // Quotas is group [quotas].
 type Quotas struct {
-	MaxClusters int `opt:"max_clusters_per_project" default:"20" min:"0" help:"Clusters that a project without a quota of its own may have"`
+	MaxClusters  int `opt:"max_clusters_per_project" default:"20" min:"0" help:"Clusters that a project without a quota of its own may have"`
+	MaxBaremetal int `opt:"max_baremetal_nodes_per_project" default:"-1" min:"-1" help:"Bare-metal nodes that a project without a quota of its own (resource BaremetalNode) may have in all its clusters; -1: no limit"`
 }
 
 // Cinder is group [cinder].
@@ -94,4 +99,17 @@ func (d Drivers) authorities() ([]byte, error) {
 		return nil, fmt.Errorf("[drivers] openstack_ca_file: %s has no certificate", d.CAFile)
 	}
 	return out, nil
+}
+
+// Ironic is group [ironic].
+type Ironic struct {
+	ConductorGroup string        `opt:"conductor_group" help:"Conductor group of the nodes that clusters may have; unset: of any"`
+	Owner          string        `opt:"owner" help:"Project that owns the nodes that clusters may have; unset: any"`
+	Shard          string        `opt:"shard" help:"Shard of the nodes that clusters may have; unset: any. Ironic knows shards from microversion 1.82 on"`
+	RackProperty   string        `opt:"rack_property" default:"rack" help:"Property of a node that says in which rack it stands. Where it has none, a trait CUSTOM_RACK_… says it. The nodes of a node group are spread over racks"`
+	AvoidTime      time.Duration `opt:"avoid_time" default:"21600" min:"0" unit:"s" help:"Seconds for which a node is not tried again that could not be deployed. It stands in the node's extra, as jeroboam_avoid"`
+}
+
+func (i Ironic) driver() ironic.Config {
+	return ironic.Config{Pool: cloud.Pool{ConductorGroup: i.ConductorGroup, Owner: i.Owner, Shard: i.Shard}, RackProperty: i.RackProperty, AvoidFor: i.AvoidTime}
 }

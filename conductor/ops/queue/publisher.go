@@ -18,14 +18,14 @@ const confirmTimeout = 5 * time.Second
 // publisher publishes over whichever connection there is.
 type publisher struct {
 	supervisor *supervisor
-	line       atomic.Pointer[line] // nil while there is none
+	prepare    func(*amqp.Connection) error // makes what is published to, on a new connection
+	line       atomic.Pointer[line]         // nil while there is none
 }
 
 // line is one channel of one connection, in confirm mode. One goroutine writes, another takes what comes back, so that
 // neither a slow socket nor a slow broker holds up a caller beyond its context.
 type line struct {
 	ch      *amqp.Channel
-	queue   string
 	outgo   chan *publishing
 	gone    chan struct{}          // closed when nothing is taken from outgo any more
 	noQueue chan struct{}          // takes one without blocking: the broker has no queue for us
@@ -37,12 +37,14 @@ type line struct {
 
 // publishing is one call of Publish.
 type publishing struct {
-	message amqp.Publishing
-	result  chan error // takes one without blocking, should the caller have left
+	exchange, key string
+	message       amqp.Publishing
+	result        chan error // takes one without blocking, should the caller have left
 }
 
-// publish waits for the broker's confirm.
-func (p *publisher) publish(ctx context.Context, m Message) error {
+// publish waits for the broker's confirm. The id of the message names this publishing, and nothing else: the broker hands
+// it back with what it cannot route.
+func (p *publisher) publish(ctx context.Context, exchange, key string, message amqp.Publishing) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -50,13 +52,10 @@ func (p *publisher) publish(ctx context.Context, m Message) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	message, err := encode(m, uuid.NewString())
-	if err != nil {
-		return err
-	}
+	message.MessageId = uuid.NewString()
 	timeout := time.NewTimer(confirmTimeout)
 	defer timeout.Stop()
-	pub := &publishing{message: message, result: make(chan error, 1)}
+	pub := &publishing{exchange: exchange, key: key, message: message, result: make(chan error, 1)}
 	select {
 	case l.outgo <- pub:
 	case <-l.gone:
@@ -93,18 +92,18 @@ func (p *publisher) usable() (*line, error) {
 
 // serve makes a line of the connection and works it until the connection is lost.
 func (p *publisher) serve(ctx context.Context, conn *amqp.Connection, up func()) error {
+	if err := p.prepare(conn); err != nil {
+		return err
+	}
 	ch, err := conn.Channel()
 	if err != nil {
 		return fmt.Errorf("open channel: %w", err)
-	}
-	if err := declare(ch, p.supervisor.cfg.QueueName); err != nil {
-		return err
 	}
 	if err := ch.Confirm(false); err != nil {
 		return fmt.Errorf("ask for confirms: %w", err)
 	}
 	l := &line{
-		ch: ch, queue: p.supervisor.cfg.QueueName, outgo: make(chan *publishing), gone: make(chan struct{}),
+		ch: ch, outgo: make(chan *publishing), gone: make(chan struct{}),
 		noQueue: make(chan struct{}, 1), awaiting: make(map[uint64]*publishing),
 	}
 	closes := ch.NotifyClose(make(chan *amqp.Error, 1))
@@ -143,7 +142,7 @@ func (l *line) write(ctx context.Context, closes <-chan *amqp.Error) error {
 			l.mu.Lock()
 			l.awaiting[l.ch.GetNextPublishSeqNo()] = pub
 			l.mu.Unlock()
-			if err := l.ch.PublishWithContext(context.Background(), "", l.queue, true, false, pub.message); err != nil {
+			if err := l.ch.PublishWithContext(context.Background(), pub.exchange, pub.key, true, false, pub.message); err != nil {
 				return fmt.Errorf("send: %w", err)
 			}
 		}

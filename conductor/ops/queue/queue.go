@@ -2,6 +2,8 @@
 // database. Losing a message, or all of them, costs time until the sweeper rings again, and nothing else; getting one
 // twice costs a look at the row. So messages carry an id and trace headers only: no token, no payload.
 //
+// Other programs are told by Topics, which shares the connection's care with the bell and nothing else.
+//
 // There are two queues: one in process, for the all-in-one and the simulated mode and for tests, and RabbitMQ. What
 // both hold to is in package queuetest.
 package queue

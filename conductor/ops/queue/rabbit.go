@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // Rabbit is the queue in RabbitMQ. It has one connection for publishing and one for every Consume: a broker that is
@@ -31,7 +33,9 @@ func Dial(ctx context.Context, cfg Config) (*Rabbit, error) {
 	}
 	q := &Rabbit{cfg: cfg, to: to, ends: make(map[*supervisor]context.CancelFunc)}
 	s := newSupervisor(cfg, to, "publisher")
-	q.publisher = &publisher{supervisor: s}
+	q.publisher = &publisher{supervisor: s, prepare: func(conn *amqp.Connection) error {
+		return onChannel(conn, func(ch *amqp.Channel) error { return declare(ch, cfg.QueueName) })
+	}}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	q.enter(s, cancel)
 	go func() {
@@ -53,7 +57,11 @@ func (q *Rabbit) Publish(ctx context.Context, m Message) error {
 	if q.isClosed() {
 		return ErrClosed
 	}
-	if err := q.publisher.publish(ctx, m); err != nil {
+	message, err := encode(m)
+	if err != nil {
+		return err
+	}
+	if err := q.publisher.publish(ctx, "", q.cfg.QueueName, message); err != nil {
 		return fmt.Errorf("publish operation %s: %w", m.OperationID, err)
 	}
 	return nil

@@ -61,14 +61,13 @@ type body struct {
 	OperationID string `json:"operation_id"`
 }
 
-// encode makes the message of the wire. The id names this publishing, not the operation: the broker hands it back with
-// what it cannot route.
-func encode(m Message, id string) (amqp.Publishing, error) {
+// encode makes the message of the wire.
+func encode(m Message) (amqp.Publishing, error) {
 	raw, err := json.Marshal(body{OperationID: m.OperationID})
 	if err != nil {
 		return amqp.Publishing{}, err
 	}
-	p := amqp.Publishing{ContentType: "application/json", DeliveryMode: amqp.Persistent, AppId: "jeroboam", MessageId: id, Body: raw}
+	p := amqp.Publishing{ContentType: "application/json", DeliveryMode: amqp.Persistent, AppId: "jeroboam", Body: raw}
 	if m.RequestID != "" {
 		p.Headers = amqp.Table{requestIDHeader: m.RequestID}
 	}

@@ -3,7 +3,7 @@
 
 readonly PACKAGES=(
   rabbitmq-server mariadb-server postgresql keystone uwsgi-plugin-python3 python3-pymysql
-  python3-openstackclient python3-magnumclient python3-oslo.config python3-oslo.policy
+  python3-openstackclient python3-magnumclient python3-oslo.config python3-oslo.policy python3-oslo.messaging
   curl openssl procps util-linux nftables shellcheck
 )
 

@@ -36,6 +36,8 @@ type authority struct {
 // authorities are what a control plane's user data has of the cluster's PKI.
 type authorities struct {
 	ca, etcd authority
+	// trusted are all that stand in the file of ca: those that are being replaced are behind the one that signs.
+	trusted []*x509.Certificate
 	// fingerprints of the four pairs by name, to compare those of two control planes
 	fingerprints map[string]string
 }
@@ -52,6 +54,9 @@ func loadAuthorities(disk fileSystem, folder string) (*authorities, error) {
 		switch name {
 		case caName:
 			loaded.ca = pair
+			if loaded.trusted, err = readCertificates(disk, path.Join(folder, name)+".crt"); err != nil {
+				return nil, err
+			}
 		case etcdName:
 			loaded.etcd = pair
 		}

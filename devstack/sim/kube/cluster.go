@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"sync"
@@ -94,11 +93,6 @@ func (c *cluster) writeOut() error {
 		}
 	}
 	return nil
-}
-
-// firstAuthorities are those that the cluster was made with.
-func (c *cluster) firstAuthorities() []*x509.Certificate {
-	return []*x509.Certificate{c.authorities.ca.cert}
 }
 
 // startControllers starts what waits for silent kubelets. c.mu is held.

@@ -174,7 +174,7 @@ func (n *Node) stopComponent(m *machine, name string) {
 
 func (n *Node) startAPI(m *machine, written bool) error {
 	c := m.cluster
-	cas, cert := c.firstAuthorities(), tls.Certificate{}
+	cas, cert := m.plan.authorities.trusted, tls.Certificate{}
 	var err error
 	if written {
 		files := m.drive.snapshot()
