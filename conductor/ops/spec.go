@@ -46,6 +46,8 @@ type ClusterSpec struct {
 	NoProxy         string `json:"no_proxy,omitempty"`
 	ImageRepository string `json:"image_repository,omitempty"` // label container_infra_prefix
 
+	// NTPServers are where hosts take the time from; none: where their image does.
+	NTPServers []string `json:"ntp_servers,omitempty"`
 	// ServerType is the template's: what node groups without a label server_type are made of.
 	ServerType string `json:"server_type,omitempty"` // "": vm
 

@@ -30,7 +30,10 @@ func network(ctx context.Context, t Task) ([]Figure, error) {
 		here, stop := context.WithCancel(ctx)
 		ended := make(chan error, 1)
 		go func() { ended <- serve(here, "127.0.0.1:0", ready) }()
-		defer func() { stop(); <-ended }()
+		defer func() {
+			stop()
+			_ = <-ended // it ended because it was to
+		}()
 		select {
 		case address = <-ready:
 		case err := <-ended:

@@ -180,6 +180,9 @@ func (c *Config) check() error {
 	if _, err := c.Binaries.read(); err != nil {
 		bad("%w", err)
 	}
+	if _, err := c.Drivers.authorities(); err != nil {
+		bad("%w", err)
+	}
 	if c.API.EnabledSSL {
 		for name, file := range map[string]string{"ssl_cert_file": c.API.SSLCertFile, "ssl_key_file": c.API.SSLKeyFile} {
 			if file == "" {
