@@ -185,9 +185,9 @@ func TestAMachineIsHealed(t *testing.T) {
 		same  bool              // on its own machine, with its name
 	}{
 		{"a reboot is enough", nil, ops.UpdateComplete, map[string]string{"soft reboot of %s": "done"}, true},
-		{"it is made anew where it is", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Stuck: true}}},
+		{"it is made anew where it is", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Fault: "the BMC does not answer"}}},
 			ops.UpdateComplete, map[string]string{"rebuild %s": "done"}, true},
-		{"another one takes its place", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Stuck: true}},
+		{"another one takes its place", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Fault: "the BMC does not answer"}},
 			{Service: "baremetal", Method: "PUT", PathRegexp: "/states/provision$", Times: 1, Action: sim.Action{Fault: "the disk is broken"}}},
 			ops.UpdateComplete, nil, false},
 	} {
@@ -202,6 +202,9 @@ func TestAMachineIsHealed(t *testing.T) {
 				if b.told(id, fmt.Sprintf(step, name), words) == 0 {
 					t.Errorf("nothing is told of %s\n%s", step, b.events(id))
 				}
+			}
+			if rebuilt := b.told(id, "rebuild "+name, "") > 0; rebuilt != (tc.fault != nil) {
+				t.Errorf("made anew: %v\n%s", rebuilt, b.events(id))
 			}
 			now := b.namesOf(id, "default-worker")
 			if len(now) != 2 || len(b.kubeNodes(v, b.secrets)) != 3 || slices.Contains(now, name) != tc.same {
