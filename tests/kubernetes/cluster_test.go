@@ -96,7 +96,10 @@ func (c *cluster) operations() string {
 	var out struct {
 		Operations []struct {
 			Kind, Status string
-			Steps        []struct{ Name, Status, Message string }
+			Steps        []struct {
+				Name, Status string
+				WaitingFor   string `json:"waiting_for"`
+			}
 		}
 	}
 	if _, err := c.infra.Get(c.Context(), c.infra.Endpoint+"v1/clusters/"+c.id+"/operations?active=true", &out, nil); err != nil {
@@ -105,8 +108,8 @@ func (c *cluster) operations() string {
 	var b strings.Builder
 	for _, o := range out.Operations {
 		for _, s := range o.Steps {
-			if s.Status != "done" && s.Message != "" {
-				fmt.Fprintf(&b, "%s: %s; ", s.Name, s.Message)
+			if s.Status != "done" && s.WaitingFor != "" {
+				fmt.Fprintf(&b, "%s: %s; ", s.Name, s.WaitingFor)
 			}
 		}
 	}
