@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -28,16 +29,13 @@ func network(ctx context.Context, t Task) ([]Figure, error) {
 	if address == "" {
 		ready := make(chan string, 1)
 		here, stop := context.WithCancel(ctx)
-		ended := make(chan error, 1)
-		go func() { ended <- serve(here, "127.0.0.1:0", ready) }()
-		defer func() {
-			stop()
-			_ = <-ended // it ended because it was to
-		}()
+		failed := make(chan error, 1)
+		var server sync.WaitGroup
+		server.Go(func() { failed <- serve(here, "127.0.0.1:0", ready) })
+		defer func() { stop(); server.Wait() }()
 		select {
 		case address = <-ready:
-		case err := <-ended:
-			ended <- err
+		case err := <-failed:
 			return nil, err
 		}
 	}
