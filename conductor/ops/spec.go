@@ -37,6 +37,10 @@ type ClusterSpec struct {
 	NoProxy         string `json:"no_proxy,omitempty"`
 	ImageRepository string `json:"image_repository,omitempty"` // label container_infra_prefix
 
+	// Addons are those that the cluster is to have, by name; AddonSettings are the labels of their details.
+	Addons        []string          `json:"addons,omitempty"`
+	AddonSettings map[string]string `json:"addon_settings,omitempty"`
+
 	// RoleNames are the roles that the service user gets on the project: the configured ones that the caller holds.
 	RoleNames []string `json:"role_names,omitempty"`
 }
