@@ -51,6 +51,8 @@ type Defaults struct {
 	ServiceDownTime  time.Duration
 	ServiceUserRoles []string
 	EnabledDrivers   []string
+	// Addons are on in clusters whose labels do not speak of them.
+	Addons []string
 	// UpgradesInPlace: conductors know where hosts get Kubernetes from that are upgraded where they are.
 	UpgradesInPlace bool
 }
@@ -80,6 +82,8 @@ type Deps struct {
 	Metrics  prometheus.Gatherer // nil: none are served
 	Now      func() time.Time
 	NewUUID  func() string
+	// Catalogue of other people's manifests; nil: there is none.
+	Catalogue Catalogue
 	// OwnCredentials: there are no service users whose credential could be rotated.
 	OwnCredentials bool
 }

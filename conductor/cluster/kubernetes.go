@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -209,8 +210,14 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	case !x.Ready:
 		return drivers.Continue(drivers.PollInterval, "node %s to be ready: %s", n.Name, x.Reason)
 	}
+	if slices.ContainsFunc(x.Taints, func(t kube.Taint) bool { return t.Key == uninitialized }) {
+		return drivers.Continue(drivers.PollInterval, "node %s to be initialized by the cloud controller manager", n.Name)
+	}
 	return w.dressNode(ctx, n)
 }
+
+// uninitialized taints nodes of which no cloud controller manager has said yet who they are.
+const uninitialized = "node.cloudprovider.kubernetes.io/uninitialized"
 
 // dressNode makes labels and taints of a node those of its group. The kubelet gave itself most of them when it joined;
 // set by us too they can be changed later, and those are added that a kubelet may not give to its own node.

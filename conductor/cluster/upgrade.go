@@ -124,10 +124,16 @@ func (b *builder) upgrade() {
 			ready = b.upgradeControlPlane(g, p.Of(g.UUID))
 		}
 	}
+	if ops.Kind(w.op.Kind) == ops.ClusterUpgrade {
+		ready = b.upgradeAddons(ready)
+	}
 	for _, g := range w.s.NodeGroups {
 		if g.Role != db.RoleMaster && ops.Kind(w.op.Kind).Concerns(g, w.op.NodeGroupUUID) {
 			b.exchangeNodes(g, max(p.MaxBatchSize, 1), ready...)
 		}
+	}
+	if ops.Kind(w.op.Kind) == ops.ClusterUpgrade {
+		b.awaitAddons(append(b.readyTasks(), ready...)...)
 	}
 }
 

@@ -82,17 +82,6 @@ func (s ClusterSpec) Entry(addon string) string {
 	return addon
 }
 
-// Catalogued are the entries of the catalogue that the cluster needs.
-func (s ClusterSpec) Catalogued() []string {
-	var entries []string
-	for _, a := range Addons() {
-		if a.Catalogued && s.Has(a.Name) {
-			entries = append(entries, s.Entry(a.Name))
-		}
-	}
-	return entries
-}
-
 // ActsInCloud tells whether an add-on of the cluster has its service user's credential.
 func (s ClusterSpec) ActsInCloud() bool {
 	return slices.ContainsFunc(Addons(), func(a Addon) bool { return a.Credential && s.Has(a.Name) })

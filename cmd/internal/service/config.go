@@ -52,6 +52,7 @@ type Config struct {
 	Cinder       Cinder
 	ServiceUser  ServiceUser
 	Drivers      Drivers
+	Addons       Addons
 	ProxyHeaders ProxyHeaders
 	CORS         api.CORS
 }
@@ -82,6 +83,7 @@ func (c *Config) groups() []oslo.Group {
 		{Name: "quotas", Target: &c.Quotas},
 		{Name: "cinder", Target: &c.Cinder},
 		{Name: "drivers", Target: &c.Drivers},
+		{Name: "addons", Target: &c.Addons, Help: "What clusters get beside what kubeadm puts into them."},
 		{Name: "oslo_middleware", Target: &c.ProxyHeaders},
 		{Name: "cors", Target: &c.CORS, Help: "Web pages of other origins that may use the API from a browser."},
 	}
@@ -178,6 +180,9 @@ func (c *Config) check() error {
 	if _, err := c.Binaries.read(); err != nil {
 		bad("%w", err)
 	}
+	if err := c.Addons.check(); err != nil {
+		bad("%w", err)
+	}
 	if c.API.EnabledSSL {
 		for name, file := range map[string]string{"ssl_cert_file": c.API.SSLCertFile, "ssl_key_file": c.API.SSLKeyFile} {
 			if file == "" {
@@ -225,6 +230,6 @@ func (c *Config) defaults() api.Defaults {
 		MaxClusters:    c.Quotas.MaxClusters,
 		BootVolumeSize: c.Cinder.BootVolumeSize, BootVolumeType: c.Cinder.BootVolumeType, DockerVolumeType: c.Cinder.DockerVolumeType,
 		AffinityPolicy: c.Cluster.AffinityPolicy, ServiceDownTime: c.Default.ServiceDownTime,
-		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled, UpgradesInPlace: c.Binaries.URL != "",
+		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled, Addons: c.Addons.Enabled, UpgradesInPlace: c.Binaries.URL != "",
 	}
 }
