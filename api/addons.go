@@ -38,14 +38,18 @@ func (s *Server) addons(given db.Strings, spec *ops.ClusterSpec, had []string) (
 		if !on {
 			continue
 		}
-		if a.Name == ops.AddonIngress {
-			spec.AddonSettings[a.Label] = l.text(a.Label, "")
-		}
-		field := "labels." + a.Label
-		if a.Name == ops.AddonNetwork {
+		field, entry := "labels."+a.Label, spec.Entry(a.Name)
+		switch a.Name {
+		case ops.AddonNetwork:
 			field = "cluster_template_id"
+		case ops.AddonIngress:
+			entry = l.text(a.Label, "")
 		}
-		switch lack := s.addonLacks(a, spec); {
+		lack := s.addonLacks(a, entry, spec.KubernetesVersion)
+		if a.Lasting && had != nil {
+			lack = nil // what is there is there
+		}
+		switch {
 		case lack != nil && asked && s.Catalogue != nil:
 			_ = found.add(about(field, lack)) // never fatal
 			continue
@@ -59,6 +63,9 @@ func (s *Server) addons(given db.Strings, spec *ops.ClusterSpec, had []string) (
 			continue
 		}
 		spec.Addons = append(spec.Addons, a.Name)
+		if a.Name == ops.AddonIngress {
+			spec.AddonSettings[a.Label] = entry
+		}
 		for _, name := range a.Settings {
 			if v := l.text(name, ""); v != "" {
 				spec.AddonSettings[name] = l.setting(name)
@@ -82,22 +89,23 @@ func (s *Server) addonOn(l *labels, a ops.Addon, networkDriver string) (on, aske
 	return l.flag(a.Label, byDefault), asked
 }
 
-// addonLacks says what keeps this service from giving a cluster an add-on; nil is nothing.
-func (s *Server) addonLacks(a ops.Addon, spec *ops.ClusterSpec) error {
+// addonLacks says what keeps this service from giving a cluster an add-on, by the name of its entry in the catalogue if it
+// has one; nil is nothing.
+func (s *Server) addonLacks(a ops.Addon, entry, version string) error {
 	switch {
 	case a.Credential && s.OwnCredentials:
 		return badRequest("Label %s: this service acts with its own credential for all clusters, and puts it into none of them.", a.Label)
-	case !a.Catalogued || spec.KubernetesVersion == "": // that is told elsewhere
+	case !a.Catalogued || version == "": // that is told elsewhere
 		return nil
 	}
-	entry, what := spec.Entry(a.Name), "Label "+a.Label
+	what := "Label " + a.Label
 	if a.Name == ops.AddonNetwork {
 		what = "Network driver " + entry
 	}
 	if s.Catalogue == nil {
 		return badRequest("%s has no effect: this service has no catalogue of add-ons.", what)
 	}
-	names := s.Catalogue.Names(spec.KubernetesVersion)
+	names := s.Catalogue.Names(version)
 	if slices.Contains(names, entry) {
 		return nil
 	}
@@ -105,7 +113,7 @@ func (s *Server) addonLacks(a ops.Addon, spec *ops.ClusterSpec) error {
 	if have == "" {
 		have = "none"
 	}
-	return badRequest("%s: the catalogue of add-ons has no %s for Kubernetes %s; there are: %s.", what, entry, spec.KubernetesVersion, have)
+	return badRequest("%s: the catalogue of add-ons has no %s for Kubernetes %s; there are: %s.", what, entry, version, have)
 }
 
 // setting reads the label of an add-on's detail.
@@ -137,7 +145,7 @@ func (s *Server) changeAddons(cl *db.Cluster, given db.Strings) (ops.ClusterSpec
 	}
 	fixed := slices.DeleteFunc(changedLabels(cl.Labels, given), func(name string) bool { return slices.Contains(mutableLabels(), name) })
 	if len(fixed) > 0 {
-		return spec, badRequest("cannot change cluster property(ies) labels: %s cannot be changed in a cluster that is there. These can: %s.", strings.Join(fixed, ", "), strings.Join(mutableLabels(), ", "))
+		return spec, badRequest("cannot change cluster property(ies) labels. What was made with %s stays as it is; labels that can be changed are %s.", strings.Join(fixed, ", "), strings.Join(mutableLabels(), ", "))
 	}
 	_, err := s.addons(given, &spec, append([]string{}, spec.Addons...))
 	return spec, err
@@ -145,10 +153,9 @@ func (s *Server) changeAddons(cl *db.Cluster, given db.Strings) (ops.ClusterSpec
 
 // keepsAddons refuses a version of Kubernetes for which the catalogue lacks something that a cluster has of it.
 func (s *Server) keepsAddons(spec ops.ClusterSpec, version string) error {
-	spec.KubernetesVersion = version
 	for _, a := range ops.Addons() {
 		if a.Catalogued && spec.Has(a.Name) {
-			if err := s.addonLacks(a, &spec); err != nil {
+			if err := s.addonLacks(a, spec.Entry(a.Name), version); err != nil {
 				return err
 			}
 		}
