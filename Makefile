@@ -9,13 +9,13 @@ GOLANGCI_VERSION := 2.15.0
 # so that no test cuts another short on few cores; the whole stays well below it
 TEST_TIMEOUT ?= 20m
 # all but what wants more than the services of `make test`
-PACKAGES = $$(go list ./... | grep -v -e /tests/clients/ -e /tests/openstack)
+PACKAGES = $$(go list ./... | grep -v -e /tests/clients/ -e /tests/openstack -e /tests/kubernetes)
 FUZZTIME ?= 10m
 # of the model test: how many runs, and the seed of their steps (0: another one each time)
 RUNS ?= 10
 SEED ?= 0
 
-.PHONY: help build demo test test-clients test-openstack test-model test-quick bench fuzz check-generated lint generate openstack-up openstack-down clean
+.PHONY: help build demo test test-clients test-openstack kubernetes-binaries test-kubernetes test-model test-quick bench fuzz check-generated lint generate openstack-up openstack-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,13 @@ test-openstack: ## hold what we call of a cloud to a real OpenStack, and do the 
 .PHONY: test-openstack-all
 test-openstack-all:
 	@go test -json -p 1 -count 1 -timeout 60m ./tests/contract ./tests/openstack | go run ./internal/testenv/summary
+
+kubernetes-binaries: ## build a real Kubernetes from Go modules, once per version, into a cache outside of the checkout (root)
+	go run ./devstack/kubernetes/build
+
+test-kubernetes: ## make clusters of that Kubernetes by the user data of the service, on hosts that are namespaces (root)
+	@go run ./devstack/kubernetes/build --check
+	@go test -json -p 1 -count 1 -timeout 60m ./tests/kubernetes | go run ./internal/testenv/summary
 
 test-model: ## throw RUNS (10) rows of random requests and faults, of SEED, at a cluster and hold it to what must always be so
 	go test -tags model ./tests/api -run '^TestModel$$' -count 1 -timeout 0 -rapid.checks $(RUNS) -rapid.seed $(SEED)

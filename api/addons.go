@@ -31,7 +31,7 @@ func (s *Server) addons(given db.Strings, spec *ops.ClusterSpec, had []string) (
 	var warnings []wire.Problem
 	var found findings
 	for _, a := range ops.Addons() {
-		on, asked := s.addonOn(l, a, spec.NetworkDriver)
+		on, asked := s.addonOn(l, a, spec)
 		if had != nil && a.Lasting {
 			on = slices.Contains(had, a.Name)
 		}
@@ -76,10 +76,10 @@ func (s *Server) addons(given db.Strings, spec *ops.ClusterSpec, had []string) (
 }
 
 // addonOn tells whether an add-on is wanted, and whether that is the cluster's own wish and not only the service's default.
-func (s *Server) addonOn(l *labels, a ops.Addon, networkDriver string) (on, asked bool) {
+func (s *Server) addonOn(l *labels, a ops.Addon, spec *ops.ClusterSpec) (on, asked bool) {
 	switch a.Name {
 	case ops.AddonNetwork:
-		return networkDriver != ops.NoNetwork, true
+		return spec.NetworkDriver != ops.NoNetwork && spec.PodNetworkMode != ops.PodsRouted, true
 	case ops.AddonIngress:
 		on = l.text(a.Label, "") != ""
 		return on, on

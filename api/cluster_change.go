@@ -280,7 +280,7 @@ func (s *Server) hasRoom(c echo.Context, v *db.ClusterView, g *db.NodeGroup, cou
 	}
 	var d demand
 	d.hosts(count-g.NodeCount, f, g)
-	return k.quotas(d)
+	return s.room(k, d)
 }
 
 // requestResize decides on a node group's new size.

@@ -60,10 +60,6 @@ func pick[T any](v, fallback *T) *T {
 // all findings: a check that others depend on does not keep them from being made where they still mean something.
 func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.ClusterTemplate) (*clusterPlan, error) {
 	who := callerOf(c)
-	driver, err := s.groupDriver(t.ServerType)
-	if err != nil {
-		return nil, about("cluster_template_id", err)
-	}
 	cl := &db.Cluster{UUID: s.NewUUID(), ProjectID: who.ProjectID, UserID: who.UserID, Name: r.name, ClusterTemplateID: t.UUID,
 		Keypair: pick(r.keypair, t.KeypairID), DockerVolumeSize: pick(r.dockerVolumeSize, t.DockerVolumeSize), Labels: mergeLabels(t.Labels, r.labels, r.mergeLabels),
 		MasterFlavorID: pick(pick(r.masterFlavor, t.MasterFlavorID), pick(r.flavor, t.FlavorID)), FlavorID: pick(r.flavor, t.FlavorID), CreateTimeout: r.createTimeout, DiscoveryURL: r.discoveryURL,
@@ -96,6 +92,7 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	if fatal := found.add(k.volumeType(ops.LabelDefaultVolumeType, spec.AddonSettings[ops.LabelDefaultVolumeType])); fatal != nil {
 		return nil, fatal
 	}
+	spec.ServerType = t.ServerType
 	spec.RoleNames, err = s.serviceUserRoles(who)
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal
@@ -110,7 +107,7 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	if cl.Spec, err = json.Marshal(spec); err != nil {
 		return nil, err
 	}
-	plan, err := s.defaultGroups(k, cl, r, t, spec, image, driver)
+	plan, err := s.defaultGroups(k, cl, r, t, spec, image)
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal
 	}
@@ -154,6 +151,7 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 		DNSDomain: l.domain("dns_cluster_domain", "cluster.local"), NetworkDriver: t.NetworkDriver, APIPort: or(t.APIServerPort, 6443),
 		APIFloatingIP: cl.FloatingIPEnabled, APIAllowedCIDRs: l.cidrs("api_master_lb_allowed_cidrs"), APICertSANs: l.list("api_server_cert_sans"),
 		LBProvider: l.text("octavia_provider", ""), ServerGroupPolicy: l.choice("server_group_policies", s.Defaults.AffinityPolicy, "soft-anti-affinity", "anti-affinity", "soft-affinity", "affinity"),
+		PodNetworkMode:     l.choice("pod_network_mode", ops.PodsOverlay, ops.PodsOverlay, ops.PodsRouted),
 		VolumeDeletePolicy: l.choice("volume_delete_policy", ops.KeepVolumes, ops.KeepVolumes, ops.DeleteVolumes),
 		HTTPProxy:          or(t.HTTPProxy, ""), HTTPSProxy: or(t.HTTPSProxy, ""), NoProxy: or(t.NoProxy, ""), ImageRepository: strings.TrimSuffix(l.text("container_infra_prefix", ""), "/")}
 	if len(spec.APIAllowedCIDRs) == 0 {
@@ -177,7 +175,18 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 	if fatal := found.add(k.networks(cl, t, spec)); fatal != nil {
 		return spec, fatal
 	}
+	if fatal := found.add(routable(spec)); fatal != nil {
+		return spec, fatal
+	}
 	return spec, found.err
+}
+
+// routable refuses routed pods where there is no router of the cluster's own to route them.
+func routable(spec *ops.ClusterSpec) error {
+	if spec.PodNetworkMode == ops.PodsRouted && (spec.NetworkID != "" || spec.ExternalNetworkID == "") {
+		return about("labels.pod_network_mode", badRequest("Label pod_network_mode=%s wants a network and router that are made for the cluster: a template with an external network, and no fixed_network.", ops.PodsRouted))
+	}
+	return nil
 }
 
 // imageVersion is the Kubernetes version of a cluster or node group; "" when there is no image to ask.
@@ -233,7 +242,7 @@ func (k *checks) networks(cl *db.Cluster, t *db.ClusterTemplate, spec *ops.Clust
 }
 
 // defaultGroups makes default-master and default-worker, and compares what all of it needs with the quotas.
-func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *db.ClusterTemplate, spec *ops.ClusterSpec, image cloud.ImageInfo, driver string) (*clusterPlan, error) {
+func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *db.ClusterTemplate, spec *ops.ClusterSpec, image cloud.ImageInfo) (*clusterPlan, error) {
 	l := &labels{m: cl.Labels}
 	var most *int
 	least := l.number("min_node_count", 0, 0)
@@ -262,11 +271,15 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 		most                     *int
 	}{{"default-master", db.RoleMaster, "master_flavor_id", "control_plane_availability_zones", cl.MasterFlavorID, r.masters, 0, nil},
 		{"default-worker", db.RoleWorker, "flavor_id", "availability_zone", cl.FlavorID, r.nodes, least, most}} {
-		g := &db.NodeGroup{UUID: s.NewUUID(), ClusterUUID: cl.UUID, ProjectID: cl.ProjectID, Name: x.name, Role: x.role, IsDefault: true, Driver: driver,
+		g := &db.NodeGroup{UUID: s.NewUUID(), ClusterUUID: cl.UUID, ProjectID: cl.ProjectID, Name: x.name, Role: x.role, IsDefault: true,
 			FlavorID: or(x.flavor, ""), ImageID: t.ImageID, DockerVolumeSize: cl.DockerVolumeSize, Labels: maps.Clone(cl.Labels), NodeCount: x.count, MinNodeCount: x.least, MaxNodeCount: x.most,
 			Status: ops.CreateInProgress, CreatedAt: cl.CreatedAt}
 		if x.flavor == nil {
 			found.err = errors.Join(found.err, about(x.field, badRequest("%s is needed: neither the cluster nor its template names a flavor.", x.field)))
+			continue
+		}
+		if err := s.setDriver(g, spec.ServerType); err != nil {
+			_ = found.add(about("cluster_template_id", err)) // never fatal
 			continue
 		}
 		f, err := s.groupSpec(k, g, x.field, x.zones, image)
@@ -279,9 +292,14 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 			plan.warnings = append(plan.warnings, wire.Problem{Field: x.field, Severity: wire.SeverityWarning, Message: text})
 		}
 	}
-	if fatal := found.add(k.quotas(d)); fatal != nil {
+	if fatal := found.add(s.room(k, d)); fatal != nil {
 		return nil, fatal
 	}
+	notes, err := s.onOneNetwork(k, spec.NetworkID, plan.groups)
+	if fatal := found.add(err); fatal != nil {
+		return nil, fatal
+	}
+	plan.warnings = append(plan.warnings, notes...)
 	return plan, found.err
 }
 
@@ -303,10 +321,13 @@ func (s *Server) groupSpec(k *checks, g *db.NodeGroup, field, zonesLabel string,
 	if fatal := found.add(about(field, err)); fatal != nil {
 		return f, fatal
 	}
+	if err == nil && g.Driver == ironicDriver {
+		_ = found.add(machineSpec(g, &spec, f, field, image, &labels{m: g.Labels})) // never fatal
+	}
 	if err == nil && image.ID != "" {
 		spec.FlavorID = f.ID
 		// Never fatal: all is known.
-		_ = found.add(about(field, fits(f, g.FlavorID, field, spec.BootVolumeSize, image)))
+		_ = found.add(about(field, fits(f, g, field, spec.BootVolumeSize, image)))
 		_ = found.add(about("labels."+runtimeLabel, imageRuns(image, spec.Runtime)))
 		_ = found.add(about(field, hostRuns("Flavor "+g.FlavorID, spec.Runtime, requiredTraits(f.ExtraSpecs), requiredTraits(image.Properties))))
 	}
@@ -330,8 +351,11 @@ func (s *Server) groupSpec(k *checks, g *db.NodeGroup, field, zonesLabel string,
 }
 
 // fits refuses a flavour that the image cannot boot on.
-func fits(f cloud.Flavor, name, field string, boot int, image cloud.ImageInfo) error {
-	disk := f.Disk
+func fits(f cloud.Flavor, g *db.NodeGroup, field string, boot int, image cloud.ImageInfo) error {
+	disk, name := f.Disk, g.FlavorID
+	if g.Driver == ironicDriver && (disk == 0 || f.RAM == 0) { // nothing is said of the machine but its resource class
+		return nil
+	}
 	if boot > 0 {
 		disk = boot
 	}

@@ -11,20 +11,27 @@ import (
 
 // demand is what a request asks of the project's quotas.
 type demand struct {
-	servers, cores, ram, serverGroups                         int // Nova
-	networks, subnets, routers, ports, floatingIPs, secGroups int // Neutron
-	volumes, gigabytes                                        int // Cinder
-	loadBalancers                                             int // Octavia
+	servers, cores, ram, serverGroups                         int           // Nova
+	networks, subnets, routers, ports, floatingIPs, secGroups int           // Neutron
+	volumes, gigabytes                                        int           // Cinder
+	loadBalancers                                             int           // Octavia
+	machines                                                  []machineNeed // Ironic
 }
 
 // hosts adds what n hosts of a group take, whose spec is resolved.
 func (d *demand) hosts(n int, f cloud.Flavor, g *db.NodeGroup) {
+	var spec ops.GroupSpec
+	known := json.Unmarshal(g.Spec, &spec) == nil
+	if g.Driver == ironicDriver {
+		d.ports += n
+		d.machines = append(d.machines, machineNeed{cloud.Machine{ResourceClass: spec.ResourceClass, Traits: spec.Traits}, n})
+		return
+	}
 	d.servers += n
 	d.cores += n * f.VCPUs
 	d.ram += n * f.RAM
 	d.ports += n
-	var spec ops.GroupSpec
-	if json.Unmarshal(g.Spec, &spec) == nil && spec.BootVolumeSize > 0 {
+	if known && spec.BootVolumeSize > 0 {
 		d.volumes += n
 		d.gigabytes += n * spec.BootVolumeSize
 	}

@@ -256,10 +256,19 @@ func (s *Server) resolveNodeGroup(c echo.Context, v *db.ClusterView, g *db.NodeG
 		g.FlavorID = or(v.FlavorID, "")
 	}
 	if worker != nil {
-		g.Driver = worker.Driver
 		if g.ImageID == "" {
 			g.ImageID = worker.ImageID
 		}
+	}
+	var spec ops.ClusterSpec
+	if err := json.Unmarshal(v.Spec, &spec); err != nil {
+		return err
+	}
+	if err := s.setDriver(g, spec.ServerType); err != nil {
+		return err
+	}
+	if g.DockerVolumeSize != nil && g.Driver == ironicDriver {
+		return badRequest("docker_volume_size is not for bare metal, which has no volumes.")
 	}
 	k, err := s.checks(c)
 	if err != nil {
@@ -273,16 +282,12 @@ func (s *Server) resolveNodeGroup(c echo.Context, v *db.ClusterView, g *db.NodeG
 	if err != nil {
 		return err
 	}
-	var spec ops.ClusterSpec
-	if err := json.Unmarshal(v.Spec, &spec); err != nil {
-		return err
-	}
 	if own := (&labels{m: g.Labels}).version(image.Properties["kube_version"]); own != spec.KubernetesVersion {
 		return badRequest("Image %s has Kubernetes %s, the cluster has %s.", g.ImageID, own, spec.KubernetesVersion)
 	}
 	var d demand
 	d.hosts(g.NodeCount, f, g)
-	return k.quotas(d)
+	return s.room(k, d)
 }
 
 func (s *Server) deleteNodeGroup(c echo.Context) error {

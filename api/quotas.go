@@ -75,7 +75,11 @@ func (s *Server) getQuota(c echo.Context) error {
 	}
 	q, err := s.Store.Quota(c.Request().Context(), project, resource)
 	if errors.Is(err, db.ErrNotFound) {
-		return c.JSON(http.StatusOK, wire.Quota{HardLimit: s.Defaults.MaxClusters, ProjectID: project, Resource: resource})
+		limit := s.Defaults.MaxClusters
+		if resource == db.QuotaBaremetal {
+			limit = s.Defaults.MaxBaremetal
+		}
+		return c.JSON(http.StatusOK, wire.Quota{HardLimit: limit, ProjectID: project, Resource: resource})
 	}
 	if err != nil {
 		return err
@@ -98,7 +102,7 @@ func readQuota(c echo.Context, project string) (*db.Quota, error) {
 	if project == "" {
 		f.Required("project_id")
 	}
-	q := &db.Quota{ProjectID: or(f.String("project_id", maxText), project), Resource: or(f.Choice("resource", db.QuotaResource), db.QuotaResource),
+	q := &db.Quota{ProjectID: or(f.String("project_id", maxText), project), Resource: or(f.Choice("resource", db.QuotaResource, db.QuotaBaremetal), db.QuotaResource),
 		HardLimit: or(f.Int("hard_limit", 0, math.MaxInt32), defaultHardLimit)}
 	return q, f.done()
 }

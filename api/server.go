@@ -52,7 +52,9 @@ type Defaults struct {
 	ServiceUserRoles []string
 	EnabledDrivers   []string
 	// Addons are on in clusters whose labels do not speak of them.
-	Addons []string
+	Addons       []string
+	MaxBaremetal int        // nodes per project; below 0: no limit
+	Baremetal    cloud.Pool // the part of Ironic's nodes that is ours
 	// UpgradesInPlace: conductors know where hosts get Kubernetes from that are upgraded where they are.
 	UpgradesInPlace bool
 }

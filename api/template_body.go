@@ -88,7 +88,8 @@ func (s *Server) settleTemplate(c echo.Context, t *db.ClusterTemplate) error {
 	if !slices.Contains(d.NetworkDrivers, "all") && !slices.Contains(d.NetworkDrivers, t.NetworkDriver) {
 		return badRequest("Network driver %s is not allowed, expecting one of %s.", t.NetworkDriver, strings.Join(d.NetworkDrivers, ", "))
 	}
-	if _, err := s.groupDriver(t.ServerType); err != nil {
+	groupDriver, err := s.groupDriver(t.ServerType)
+	if err != nil {
 		return err
 	}
 	k, err := s.checks(c)
@@ -103,7 +104,7 @@ func (s *Server) settleTemplate(c echo.Context, t *db.ClusterTemplate) error {
 	if t.Driver == nil {
 		driver := image.Properties["magnum_driver"]
 		if driver == "" {
-			driver = t.ServerType
+			driver = groupDriver
 		}
 		t.Driver = &driver
 	}
@@ -148,11 +149,18 @@ func (s *Server) settleTemplateNetwork(k *checks, t *db.ClusterTemplate) error {
 		if err != nil {
 			return err
 		}
+		role := map[string]string{"flavor_id": db.RoleWorker, "master_flavor_id": db.RoleMaster}[x.field]
+		if l.serverType(role, t.ServerType) == "bm" {
+			if _, err := f.Machine(); err != nil {
+				return badRequest("Flavor %s (%s) is not for bare metal: %s.", *x.name, x.field, err)
+			}
+			continue
+		}
 		if f.Disk == 0 && boot == 0 {
 			return badRequest("Flavor %s (%s) has no root disk: set label boot_volume_size.", *x.name, x.field)
 		}
 	}
-	return nil
+	return l.err
 }
 
 // vmDriver makes virtual machines.
@@ -160,7 +168,7 @@ const vmDriver = "vm"
 
 // groupDriver names the driver of machines for Magnum's server_type.
 func (s *Server) groupDriver(serverType string) (string, error) {
-	driver := map[string]string{"vm": vmDriver, "bm": "ironic"}[serverType]
+	driver := map[string]string{"vm": vmDriver, "bm": ironicDriver}[serverType]
 	if !slices.Contains(s.Defaults.EnabledDrivers, driver) {
 		return "", badRequest("Cluster type (%s, kubernetes) is not supported: this service has no driver for server_type %q.", serverType, serverType)
 	}

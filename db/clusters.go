@@ -120,6 +120,9 @@ func (v *ClusterView) count(role string, nodes int, addresses []string) {
 // QuotaResource is Magnum's word for clusters in quotas.
 const QuotaResource = "Cluster"
 
+// QuotaBaremetal is ours for bare-metal nodes.
+const QuotaBaremetal = "BaremetalNode"
+
 // CreateCluster stores a cluster with its node groups and its operation, if the project may have one more: its quota row,
 // or defaultLimit, is compared in the same transaction, which is alone in the project. ErrNotFound: its template is gone.
 func (s *Store) CreateCluster(ctx context.Context, c *Cluster, groups []*NodeGroup, op *Operation, defaultLimit int) error {
@@ -160,16 +163,30 @@ func (s *Store) ClusterQuota(ctx context.Context, projectID string, defaultLimit
 }
 
 func clusterQuota(ctx context.Context, tx bun.IDB, projectID string, defaultLimit int) (limit, used int, err error) {
-	limit = defaultLimit
-	var q Quota
-	switch err := tx.NewSelect().Model(&q).Where("project_id = ? AND resource = ?", projectID, QuotaResource).Scan(ctx); {
-	case err == nil:
-		limit = q.HardLimit
-	case !errors.Is(wrap(err, ""), ErrNotFound):
-		return 0, 0, wrap(err, "reading a quota")
+	if limit, err = hardLimit(ctx, tx, projectID, QuotaResource, defaultLimit); err != nil {
+		return 0, 0, err
 	}
 	n, err := tx.NewSelect().Model((*Cluster)(nil)).Where("project_id = ?", projectID).Count(ctx)
 	return limit, int(n), wrap(err, "counting clusters")
+}
+
+// hardLimit of a project for a resource, by its quota row or else the default.
+func hardLimit(ctx context.Context, tx bun.IDB, projectID, resource string, fallback int) (int, error) {
+	var q Quota
+	err := wrap(tx.NewSelect().Model(&q).Where("project_id = ? AND resource = ?", projectID, resource).Scan(ctx), "reading a quota")
+	if errors.Is(err, ErrNotFound) {
+		return fallback, nil
+	}
+	return q.HardLimit, err
+}
+
+// BaremetalQuota tells how many nodes of a driver a project may have in all its clusters, and how many they are to have.
+func (s *Store) BaremetalQuota(ctx context.Context, projectID, driver string, defaultLimit int) (limit, used int, err error) {
+	if limit, err = hardLimit(ctx, s.db, projectID, QuotaBaremetal, defaultLimit); err != nil {
+		return 0, 0, err
+	}
+	err = s.db.NewSelect().Model((*NodeGroup)(nil)).ColumnExpr("COALESCE(SUM(node_count), 0)").Where("project_id = ? AND driver = ?", projectID, driver).Scan(ctx, &used)
+	return limit, used, wrap(err, "counting bare-metal nodes")
 }
 
 // lockProject makes everybody else who creates in the project wait: each project has a row that is written first.

@@ -115,6 +115,11 @@ type Infrastructure interface {
 	// seen to be gone; or one that Leftovers gave. It looks again whose the object is. Objects that others hang on answer
 	// Continue and name what holds them.
 	Remove(ctx context.Context, s *Site, r Resource) Result
+	// EnsureRoute makes the cluster's router send what is for a node's pods to that node, and lets the node's port send in
+	// their name.
+	EnsureRoute(ctx context.Context, s *Site, node, pods string) Result
+	// RemoveRoute takes the routes of a node away, before its port goes.
+	RemoveRoute(ctx context.Context, s *Site, node string) Result
 	// Network gives the network and subnet that hosts and VIP are on; ok is false before EnsureNetwork is Done.
 	Network(ctx context.Context, s *Site) (networkID, subnetID string, ok bool)
 	// VolumeTypes lists the volume types that the cluster's project may use, and the one that volumes get which name none; ""
@@ -144,6 +149,12 @@ type Host struct {
 	FlavorID         string
 	ImageID          string
 	AvailabilityZone string
+
+	// Of bare metal:
+	ResourceClass string            // as in Placement: CUSTOM_BAREMETAL
+	Traits        []string          // that the machine has; those of deploy templates run them
+	RootDevice    map[string]string // hints at the disk that the image goes to
+
 	BootVolumeSize   int // GiB; 0: the flavour's disk
 	BootVolumeType   string
 	DockerVolumeSize int // GiB of an extra volume for containers; 0: none
@@ -169,7 +180,7 @@ type Machines interface {
 	// EnsureAddress reserves the host's address before the host exists: its port. Recorded as KindPort with AttrAddress.
 	EnsureAddress(ctx context.Context, s *Site, h Host) Result
 	// EnsureHost asks for the host with this user data and answers Done when it runs.
-	EnsureHost(ctx context.Context, s *Site, h Host, userData []byte) Result
+	EnsureHost(ctx context.Context, s *Site, h Host, userData UserData) Result
 	// RebootHost starts a host again, with its power cut when hard, and answers Done when that was accepted. A host that is
 	// off is switched on. One that is being changed already is left alone.
 	RebootHost(ctx context.Context, s *Site, name string, hard bool) Result
@@ -184,6 +195,10 @@ type Machines interface {
 	// Leftovers is Infrastructure's for what this driver makes.
 	Leftovers(ctx context.Context, s *Site) ([]Resource, error)
 }
+
+// UserData renders what a host reads when it boots first. Drivers ask for it only when they are about to hand it on. Its
+// error is the answer.
+type UserData func(ctx context.Context) ([]byte, error)
 
 // PollInterval is how long drivers ask to be left alone while the cloud works.
 const PollInterval = 5 * time.Second

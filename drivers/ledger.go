@@ -20,7 +20,22 @@ const (
 	KindVolume        = "volume"
 	KindServer        = "server"
 	KindSecret        = "secret" // in Barbican
+	// KindAllocation is a bare-metal host: its id is the instance_uuid of Ironic's node, and ends with the host.
+	KindAllocation = "allocation"
 )
+
+// HostOf gives the record of a host, whatever kind it is of.
+func HostOf(l Ledger, name string) (Resource, bool) {
+	for _, kind := range HostKinds() {
+		if r, ok := l.Find(kind, name); ok {
+			return r, true
+		}
+	}
+	return Resource{}, false
+}
+
+// HostKinds are the kinds that stand for hosts, one for each driver of machines.
+func HostKinds() []string { return []string{KindServer, KindAllocation} }
 
 // Kinds of what a cluster makes in the cloud by itself. They are never in the ledger: Infrastructure.Leftovers finds them.
 const (
@@ -40,6 +55,8 @@ const (
 	AttrPortID    = "port_id"    // of a VIP
 	// AttrSharedWith names who else uses a load balancer that a cluster made
 	AttrSharedWith = "shared_with"
+	// AttrRack is where a bare-metal host stands, as far as that is known
+	AttrRack = "rack"
 )
 
 // Resource is one cloud object that belongs to a cluster.

@@ -16,6 +16,7 @@ type Result struct {
 	kind    resultKind
 	after   time.Duration
 	waiting string
+	remark  string
 	err     error
 }
 
@@ -30,6 +31,17 @@ const (
 
 // Done says that what was asked for is so.
 func Done() Result { return Result{} }
+
+// Remark adds to a Done what its user should know; every other answer is left as it is.
+func (r Result) Remark(text string) Result {
+	if r.kind == kindDone {
+		r.remark = text
+	}
+	return r
+}
+
+// Remarked is what Remark added.
+func (r Result) Remarked() string { return r.remark }
 
 // Continue says that it is under way: ask again after d. Waiting names what is waited for, in words for a user.
 func Continue(d time.Duration, waiting string, args ...any) Result {

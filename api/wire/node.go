@@ -60,4 +60,5 @@ type Problem struct {
 const (
 	SeverityError   = "error"   // the request would be refused
 	SeverityWarning = "warning" // it would be accepted all the same
+	SeverityInfo    = "info"    // worth knowing, and no problem
 )

@@ -22,6 +22,18 @@ func simulateFlags(f *flag.FlagSet) func(context.Context, shell) error {
 	f.StringVar(&o.PublicCIDR, "public-cidr", "127.64.0.0/16", "`SUBNET` of floating IPs, within 127.0.0.0/8; two simulators want different ones")
 	f.StringVar(&o.LANCIDR, "lan-cidr", "127.65.0.0/16", "`SUBNET` of the shared provider network, within 127.0.0.0/8")
 	f.StringVar(&o.ContainerInfraURL, "container-infra-url", "", "`URL` of jeroboam-api for the catalogue, with /v1")
+	f.Func("metal-nodes", "`NUMBER` of bare-metal nodes, 8 unless it is given", func(s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 0 {
+			return errors.New("it is a number of nodes")
+		}
+		o.Metal = sim.MetalNodes(n)
+		return nil
+	})
+	f.BoolFunc("metal-latency", "let bare-metal nodes take minutes to be deployed, to boot and to be cleaned, as real ones do", func(string) error {
+		o.Latency = sim.MetalLatency()
+		return nil
+	})
 	f.Func("quota", "`NAME=LIMIT` of every project, such as instances=3; may be repeated", func(s string) error {
 		n, value, _ := strings.Cut(s, "=")
 		limit, err := strconv.Atoi(value)

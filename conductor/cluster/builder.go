@@ -33,7 +33,13 @@ type builder struct {
 // add adds a task and returns its name, for the needs of later ones.
 func (b *builder) add(name string, deadline time.Duration, run func(ctx context.Context) drivers.Result, needs ...string) string {
 	b.has[name] = true
-	b.g.Add(flow.Task{Name: name, Deadline: deadline, Needs: needs, Run: func(ctx context.Context) flow.Result { return b.w.answer(run(ctx)) }})
+	b.g.Add(flow.Task{Name: name, Deadline: deadline, Needs: needs, Run: func(ctx context.Context) flow.Result {
+		r := run(ctx)
+		if text := r.Remarked(); text != "" {
+			b.w.tell(levelInfo, name, text)
+		}
+		return b.w.answer(r)
+	}})
 	return name
 }
 
@@ -73,7 +79,7 @@ func (b *builder) address(g *db.NodeGroup, n *db.Node, needs ...string) string {
 
 func (b *builder) host(g *db.NodeGroup, n *db.Node, needs ...string) string {
 	w := b.w
-	return b.add(hostTask(n), deadlineBuild, func(ctx context.Context) drivers.Result { return w.ensureHost(ctx, g, n) }, needs...)
+	return b.add(hostTask(n), w.e.buildTime(g), func(ctx context.Context) drivers.Result { return w.ensureHost(ctx, g, n) }, needs...)
 }
 
 // node waits until a node is what its group wants.

@@ -11,7 +11,7 @@ import (
 
 // order in which kinds of objects go: what hangs on others goes before them. Equal ones go side by side.
 var removalOrder = map[string]int{
-	drivers.KindServer: 0, drivers.KindPort: 0, drivers.KindVolume: 0, drivers.KindFloatingIP: 0, drivers.KindLoadBalancer: 0,
+	drivers.KindServer: 0, drivers.KindAllocation: 0, drivers.KindPort: 0, drivers.KindVolume: 0, drivers.KindFloatingIP: 0, drivers.KindLoadBalancer: 0,
 	drivers.KindServerGroup: networkOrder, drivers.KindRouterPort: networkOrder, drivers.KindSecurityGroup: networkOrder,
 	drivers.KindRouter: 2, drivers.KindSubnet: 2,
 	drivers.KindNetwork: 3,
@@ -81,17 +81,27 @@ func (b *builder) removeHost(node string, needs []string) string {
 		if err != nil {
 			return drivers.FromError(err)
 		}
+		if w.spec.PodNetworkMode == ops.PodsRouted { // the router's interface is held by its routes
+			if r := w.e.Infra.RemoveRoute(ctx, w.site, node); !r.IsDone() {
+				return r
+			}
+		}
 		return m.RemoveHost(ctx, w.site, node)
 	}, needs...)
 }
 
-// machinesOf a node, by its group; a node whose row is gone is asked of every driver's default.
+// machinesOf a node, by its group; by what the ledger has of it when its row is gone.
 func (w *work) machinesOf(node string) (drivers.Machines, error) {
 	for _, n := range w.s.Nodes {
 		if n.Name == node {
 			if g := w.group(n.NodeGroupUUID); g != nil {
 				return w.machines(g)
 			}
+		}
+	}
+	for _, g := range w.s.NodeGroups {
+		if r, ok := drivers.HostOf(w.l, node); ok && w.e.rebuilds(g) == (r.Kind == drivers.KindAllocation) {
+			return w.machines(g)
 		}
 	}
 	return w.machines(w.s.NodeGroups[0])

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/flow"
@@ -117,11 +118,17 @@ func (w *work) cancelled() {
 // makes it failed.
 func (w *work) clusterStatus() {
 	c, kind := w.s.Cluster, ops.Kind(w.op.Kind)
-	for _, o := range w.s.Operations {
-		if o.UUID != w.op.UUID && o.Active() {
-			c.Status = ops.Kind(o.Kind).Progress()
-			return
+	waiting := slices.DeleteFunc(slices.Clone(w.s.Operations), func(o *db.Operation) bool { return o.UUID == w.op.UUID || !o.Active() })
+	for _, o := range waiting { // a node group, too, is in progress until the last of those about it has ended
+		for _, g := range w.s.NodeGroups {
+			if k := ops.Kind(o.Kind); k.Concerns(g, o.NodeGroupUUID) {
+				g.Status = k.GroupProgress()
+			}
 		}
+	}
+	if len(waiting) > 0 {
+		c.Status = ops.Kind(waiting[0].Kind).Progress()
+		return
 	}
 	failed := w.op.Status != db.OpComplete
 	for _, g := range w.s.NodeGroups {

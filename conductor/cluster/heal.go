@@ -25,6 +25,10 @@ func (b *builder) healGroup() {
 		if !slices.Contains(p.Nodes, n.Name) {
 			continue
 		}
+		if w.e.rebuilds(g) {
+			b.healMachine(g, n)
+			continue
+		}
 		soft := b.add("soft reboot of "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.reboot(ctx, g, n, false) })
 		back := b.add(n.Name+" after its soft reboot", w.e.RebootTimeout+deadlineCall, func(ctx context.Context) drivers.Result { return w.isBack(ctx, n, soft, false) }, soft)
 		hard := b.add("hard reboot of "+n.Name, deadlineBuild, func(ctx context.Context) drivers.Result { return w.reboot(ctx, g, n, true) }, back)
@@ -106,8 +110,8 @@ func (w *work) isBack(ctx context.Context, n *db.Node, reboot string, hard bool)
 	if err != nil {
 		return drivers.Transient(err)
 	}
-	late := w.e.clock().Sub(w.state.Step(reboot).FinishedAt) >= w.e.RebootTimeout
-	helpless := host == drivers.HostGone || !hard && (host == "ERROR" || host == "SHUTOFF") // only a hard reboot gets it out of that
+	late := w.e.clock().Sub(w.state.Step(reboot).FinishedAt) >= w.e.rebootTime(w.group(n.NodeGroupUUID))
+	helpless := host == drivers.HostGone || !hard && slices.Contains([]string{"ERROR", "SHUTOFF", "POWER OFF"}, host) // only a hard reboot gets it out of that
 	if well || late || helpless {
 		return drivers.Done()
 	}
@@ -128,7 +132,12 @@ func (w *work) replaceIfAway(ctx context.Context, g *db.NodeGroup, n *db.Node) d
 	case n.First && !w.s.Cluster.MasterLBEnabled:
 		return drivers.Failed(drivers.ClassCloud, "control plane %s did not come back, and without a load balancer no other one can have its address; its host is %s", n.Name, host)
 	}
-	err = w.e.Store.Record(ctx, w.op, func(s *db.Snapshot) error {
+	return w.addSuccessor(ctx, g, n)
+}
+
+// addSuccessor enters the node that is to take another one's place, once.
+func (w *work) addSuccessor(ctx context.Context, g *db.NodeGroup, n *db.Node) drivers.Result {
+	err := w.e.Store.Record(ctx, w.op, func(s *db.Snapshot) error {
 		if successor(s, n) == nil {
 			x := newNode(s, g, w.e.Now())
 			x.Replaces = n.UUID

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -27,7 +28,8 @@ func (w *work) host(g *db.NodeGroup, n *db.Node) (drivers.Host, error) {
 		return drivers.Host{}, &drivers.Fault{Class: drivers.ClassInternal, Err: fmt.Errorf("reading the spec of node group %s: %w", g.Name, err)}
 	}
 	h := drivers.Host{Name: n.Name, NodeGroup: g.Name, ControlPlane: g.Role == db.RoleMaster, FlavorID: spec.FlavorID, ImageID: spec.ImageID,
-		BootVolumeSize: spec.BootVolumeSize, BootVolumeType: spec.BootVolumeType, DockerVolumeType: spec.DockerVolumeType}
+		BootVolumeSize: spec.BootVolumeSize, BootVolumeType: spec.BootVolumeType, DockerVolumeType: spec.DockerVolumeType,
+		ResourceClass: spec.ResourceClass, Traits: spec.Traits, RootDevice: spec.RootDevice}
 	if g.DockerVolumeSize != nil {
 		h.DockerVolumeSize = *g.DockerVolumeSize
 	}
@@ -61,26 +63,28 @@ func (w *work) ensureHost(ctx context.Context, g *db.NodeGroup, n *db.Node) driv
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	var data []byte
-	if r, ok := w.l.Find(drivers.KindServer, n.Name); !ok || r.ID == "" {
-		if data, err = w.userData(ctx, g, n); err != nil {
-			return userDataFault(err)
-		}
+	return m.EnsureHost(ctx, w.site, h, w.userDataOf(g, n, n.First))
+}
+
+// userDataOf a node's host, for when its driver wants it. Init: it starts the cluster.
+func (w *work) userDataOf(g *db.NodeGroup, n *db.Node, init bool) drivers.UserData {
+	return func(ctx context.Context) ([]byte, error) {
+		data, err := w.userData(ctx, g, n, init)
+		return data, userDataFault(err)
 	}
-	return m.EnsureHost(ctx, w.site, h, data)
 }
 
 // userDataFault: what the renderer refuses stays refused.
-func userDataFault(err error) drivers.Result {
+func userDataFault(err error) error {
 	var invalid *userdata.InvalidError
 	var size *userdata.SizeError
 	if errors.As(err, &invalid) || errors.As(err, &size) || errors.Is(err, userdata.ErrUnsupportedDistro) || errors.Is(err, userdata.ErrUnsupportedVersion) {
-		return drivers.Failed(drivers.ClassUser, "bootstrap: %w", err)
+		return &drivers.Fault{Class: drivers.ClassUser, Err: fmt.Errorf("bootstrap: %w", err)}
 	}
-	return drivers.FromError(err)
+	return err
 }
 
-func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byte, error) {
+func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node, init bool) ([]byte, error) {
 	spec := groupSpec(g)
 	address, _, ok := w.endpoint()
 	if !ok {
@@ -98,18 +102,18 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	all, nodeTaints := ops.Dress(g)
+	all, nodeTaints := w.dress(g, n)
 	labels, _ := userdata.SplitLabels(all)
 	h := userdata.Host{Name: n.Name, Role: userdata.RoleWorker, Distro: spec.Distro, ClusterName: w.s.Cluster.StackID, KubernetesVersion: w.version(g),
 		ControlPlaneEndpoint: net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort)), APIServerCertSANs: w.certSANs(), PodSubnet: w.spec.PodCIDR, ServiceSubnet: w.spec.ServiceCIDR,
 		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, CACertHash: pin, NodeLabels: labels, NodeTaints: taints(nodeTaints),
-		Runtime: ops.SandboxOf(g), CloudProviderExternal: w.spec.Has(ops.AddonCloudProvider), ImageRepository: w.spec.ImageRepository, Proxy: userdata.Proxy{HTTP: w.spec.HTTPProxy, HTTPS: w.spec.HTTPSProxy, No: split(w.spec.NoProxy)}}
+		Runtime: ops.SandboxOf(g), RoutedPods: w.spec.PodNetworkMode == ops.PodsRouted, CloudProviderExternal: w.spec.Has(ops.AddonCloudProvider), ImageRepository: w.spec.ImageRepository, Proxy: userdata.Proxy{HTTP: w.spec.HTTPProxy, HTTPS: w.spec.HTTPSProxy, No: split(w.spec.NoProxy)}}
 	if w.s.Cluster.SSHPublicKey != nil {
 		h.SSHKeys = []string{strings.TrimSpace(*w.s.Cluster.SSHPublicKey)}
 	}
 	if g.Role == db.RoleMaster {
 		h.Role = userdata.RoleControlPlane
-		if n.First {
+		if init {
 			h.Role = userdata.RoleInit
 		}
 		if h.PKI, err = w.controlPlanePKI(ctx); err != nil {
@@ -117,6 +121,23 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node) ([]byt
 		}
 	}
 	return userdata.Render(h)
+}
+
+// dress gives the labels and taints of a group's node: what its group gives it, and what it is.
+func (w *work) dress(g *db.NodeGroup, n *db.Node) (map[string]string, []db.Taint) {
+	given, nodeTaints := ops.Dress(g)
+	labels := map[string]string{ops.ServerTypeLabel: "vm"}
+	if spec := groupSpec(g); spec.ResourceClass != "" {
+		labels[ops.ServerTypeLabel], labels[ops.ResourceClassLabel] = "bm", ops.LabelValue(spec.ResourceClass)
+		for _, t := range spec.Traits {
+			labels[ops.TraitLabelPrefix+ops.LabelValue(t)] = "true"
+		}
+		if r, ok := drivers.HostOf(w.l, n.Name); ok && r.Attrs[drivers.AttrRack] != "" {
+			labels[ops.RackLabel] = ops.LabelValue(r.Attrs[drivers.AttrRack])
+		}
+	}
+	maps.Copy(labels, given)
+	return labels, nodeTaints
 }
 
 func (w *work) controlPlanePKI(ctx context.Context) (*userdata.PKI, error) {

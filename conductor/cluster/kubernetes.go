@@ -213,11 +213,28 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	if slices.ContainsFunc(x.Taints, func(t kube.Taint) bool { return t.Key == uninitialized }) {
 		return drivers.Continue(drivers.PollInterval, "node %s to be initialized by the cloud controller manager", n.Name)
 	}
+	if r := w.routePods(ctx, n, x.PodCIDR); !r.IsDone() {
+		return r
+	}
+	if r := w.kubeletServes(ctx, n); !r.IsDone() {
+		return r
+	}
 	return w.dressNode(ctx, n)
 }
 
 // uninitialized taints nodes of which no cloud controller manager has said yet who they are.
 const uninitialized = "node.cloudprovider.kubernetes.io/uninitialized"
+
+// routePods leads what is for a node's pods there, where the cluster's router does that.
+func (w *work) routePods(ctx context.Context, n *db.Node, pods string) drivers.Result {
+	switch {
+	case w.spec.PodNetworkMode != ops.PodsRouted:
+		return drivers.Done()
+	case pods == "":
+		return drivers.Continue(drivers.PollInterval, "node %s to get addresses for its pods", n.Name)
+	}
+	return w.e.Infra.EnsureRoute(ctx, w.site, n.Name, pods)
+}
 
 // dressNode makes labels and taints of a node those of its group. The kubelet gave itself most of them when it joined;
 // set by us too they can be changed later, and those are added that a kubelet may not give to its own node.
@@ -230,7 +247,7 @@ func (w *work) dressNode(ctx context.Context, n *db.Node) drivers.Result {
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	labels, taints := ops.Dress(g)
+	labels, taints := w.dress(g, n)
 	if err := c.LabelNode(ctx, n.Name, labels); err != nil {
 		return drivers.Transient(fmt.Errorf("labelling %s: %w", n.Name, err))
 	}

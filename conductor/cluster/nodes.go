@@ -25,8 +25,8 @@ func (w *work) nodeRows() {
 	retireReplaced(w.s)
 	for _, n := range slices.Clone(w.s.Nodes) {
 		_, hasPort := w.l.Find(drivers.KindPort, n.Name)
-		_, hasServer := w.l.Find(drivers.KindServer, n.Name)
-		if n.State == db.NodeRemoving && !hasPort && !hasServer {
+		_, hasHost := drivers.HostOf(w.l, n.Name)
+		if n.State == db.NodeRemoving && !hasPort && !hasHost {
 			w.s.RemoveNode(n.UUID)
 		}
 	}
@@ -34,14 +34,14 @@ func (w *work) nodeRows() {
 
 // fillNode writes into a node's row what is known of it: from the ledger, and from the cluster when it was asked.
 func (w *work) fillNode(n *db.Node) {
-	if r, ok := w.l.Find(drivers.KindServer, n.Name); ok {
+	if r, ok := drivers.HostOf(w.l, n.Name); ok {
 		n.HostID = r.ID
 	}
 	if r, ok := w.l.Find(drivers.KindPort, n.Name); ok && r.Attrs[drivers.AttrAddress] != "" {
 		n.Addresses = []string{r.Attrs[drivers.AttrAddress]}
 	}
 	if g := w.group(n.NodeGroupUUID); g != nil {
-		if w.stepDone(inPlaceTask(n)) {
+		if w.stepDone(inPlaceTask(n)) || w.stepDone(rebuildTask(n)) {
 			n.ImageID = groupSpec(g).ImageID // as good as made of it
 		}
 		if w.stepDone(readyTask(n)) {

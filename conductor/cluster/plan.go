@@ -14,8 +14,9 @@ import (
 )
 
 // plan brings the node rows in line with what the operation is to reach. It changes rows only, and a second run changes
-// nothing: counts are met, and what is being removed is not counted. Only at first is given up what an earlier attempt left.
-func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
+// nothing: counts are met, and what is being removed is not counted. Stays tells whether nodes of a group keep their hosts in
+// an upgrade. Only at first is given up what an earlier attempt left.
+func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time, stays func(*db.NodeGroup) bool) error {
 	switch ops.Kind(op.Kind) {
 	case ops.ClusterCreate:
 		if first {
@@ -39,7 +40,7 @@ func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
 		}
 		scale(s, g, now)
 	case ops.ClusterUpgrade, ops.NodeGroupUpgrade:
-		return planUpgrade(op, s, first, now)
+		return planUpgrade(op, s, first, now, stays)
 	case ops.ClusterHibernate, ops.ClusterResume:
 		for _, g := range s.NodeGroups {
 			if g.Role == db.RoleMaster {

@@ -28,7 +28,7 @@ func count(s *db.Snapshot, group, state string) int {
 func TestPlanCreateIsIdempotent(t *testing.T) {
 	s, op := snapshot(3, 2), &db.Operation{Kind: string(ops.ClusterCreate)}
 	for _, first := range []bool{true, false} {
-		if err := plan(op, s, first, time.Unix(0, 0)); err != nil {
+		if err := plan(op, s, first, time.Unix(0, 0), replaced); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -76,11 +76,11 @@ func TestPlanResize(t *testing.T) {
 				s.Nodes = append(s.Nodes, n)
 			}
 			op := &db.Operation{Kind: string(ops.NodeGroupResize), NodeGroupUUID: "w"}
-			if err := plan(op, s, unplanned(op), time.Unix(0, 0)); err != nil {
+			if err := plan(op, s, unplanned(op), time.Unix(0, 0), replaced); err != nil {
 				t.Fatal(err)
 			}
 			op.State = db.RawJSON(planned)
-			if err := plan(op, s, unplanned(op), time.Unix(0, 0)); err != nil { // the next slice changes nothing
+			if err := plan(op, s, unplanned(op), time.Unix(0, 0), replaced); err != nil { // the next slice changes nothing
 				t.Fatal(err)
 			}
 			if w, r := count(s, "w", db.NodeWanted), count(s, "w", db.NodeRemoving); w != tc.wanted || r != tc.removing {
@@ -113,7 +113,7 @@ func TestPlanCreateAgain(t *testing.T) {
 			}
 			op := &db.Operation{Kind: string(ops.ClusterCreate)}
 			for _, first := range []bool{true, false} { // the second slice changes nothing
-				if err := plan(op, s, first, time.Unix(0, 0)); err != nil {
+				if err := plan(op, s, first, time.Unix(0, 0), replaced); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -141,3 +141,6 @@ func TestPlanCreateAgain(t *testing.T) {
 		})
 	}
 }
+
+// replaced are the nodes of all groups in an upgrade.
+func replaced(*db.NodeGroup) bool { return false }

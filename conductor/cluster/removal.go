@@ -15,6 +15,13 @@ import (
 // follow, etcd forgets it, then Kubernetes does, and last the host goes with all that belongs to it in the cloud. It gives
 // the name of the last task.
 func (b *builder) removeNode(n *db.Node, needs ...string) string {
+	w := b.w
+	gone := b.removeHost(n.Name, b.retire(n, b.leaveCluster(n, needs...)))
+	return b.add("node "+n.Name+" is forgotten", deadlineCall, func(ctx context.Context) drivers.Result { return w.deleteNode(ctx, n, true) }, gone)
+}
+
+// leaveCluster takes a node out of its cluster, and leaves its host where it is.
+func (b *builder) leaveCluster(n *db.Node, needs ...string) string {
 	w, g := b.w, b.w.group(n.NodeGroupUUID)
 	cordoned := b.add("cordon "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.cordon(ctx, n) }, needs...)
 	drain := "drain " + n.Name
@@ -24,9 +31,7 @@ func (b *builder) removeNode(n *db.Node, needs ...string) string {
 	if g != nil && g.Role == db.RoleMaster {
 		free = b.add("etcd member "+n.Name+" is gone", deadlineCall, func(ctx context.Context) drivers.Result { return w.removeEtcdMember(ctx, n) }, free)
 	}
-	deleted := b.add("delete node "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.deleteNode(ctx, n, false) }, free)
-	gone := b.removeHost(n.Name, []string{deleted})
-	return b.add("node "+n.Name+" is forgotten", deadlineCall, func(ctx context.Context) drivers.Result { return w.deleteNode(ctx, n, true) }, gone)
+	return b.add("delete node "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.deleteNode(ctx, n, false) }, free)
 }
 
 // removeNodes removes those that a group gives up, side by side, as far as disruption budgets let them.

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
@@ -48,12 +48,13 @@ func (e *Executor) NodeStates(ctx context.Context, s *db.Snapshot) (map[string]b
 }
 
 // Certificate implements periodic.Sights.
-func (e *Executor) Certificate(ctx context.Context, s *db.Snapshot) (begin, end time.Time, ok bool) {
+func (e *Executor) Certificate(ctx context.Context, s *db.Snapshot) (out ops.Certificates, ok bool) {
 	c, err := e.onlooker(ctx, s.Cluster)
 	if err != nil {
-		return begin, end, false
+		return out, false
 	}
-	return c.ServingCertificate()
+	seen, ok := c.ServingCertificate()
+	return ops.Certificates(seen), ok
 }
 
 // NodeConditions implements periodic.Sights.
@@ -126,8 +127,8 @@ func (w *work) lostHosts(ctx context.Context) ([]drivers.Drift, error) {
 			return nil, err
 		}
 		for _, n := range w.nodesOf(db.NodeWanted, w.groupsOf(g.Driver)...) {
-			if r, ok := w.l.Find(drivers.KindServer, n.Name); ok && r.ID != "" && hosts[n.Name].State == drivers.HostGone {
-				out = append(out, drivers.Drift{Kind: drivers.KindServer, Name: n.Name, Node: n.Name, Gone: true, What: "is gone"})
+			if r, ok := drivers.HostOf(w.l, n.Name); ok && r.ID != "" && hosts[n.Name].State == drivers.HostGone {
+				out = append(out, drivers.Drift{Kind: r.Kind, Name: n.Name, Node: n.Name, Gone: true, What: "is gone"})
 			}
 		}
 	}

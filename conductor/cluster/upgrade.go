@@ -14,7 +14,7 @@ import (
 
 // planUpgrade gives the groups what they are to be made of, and every node that is made of something else a successor. The
 // old ones stay wanted until their successor is ready: an upgrade that ends half-way leaves groups of their full size.
-func planUpgrade(op *db.Operation, s *db.Snapshot, first bool, now time.Time) error {
+func planUpgrade(op *db.Operation, s *db.Snapshot, first bool, now time.Time, stays func(*db.NodeGroup) bool) error {
 	var p ops.Upgrade
 	if err := json.Unmarshal(op.Params, &p); err != nil {
 		return fmt.Errorf("reading the operation's parameters: %w", err)
@@ -31,7 +31,7 @@ func planUpgrade(op *db.Operation, s *db.Snapshot, first bool, now time.Time) er
 			continue
 		}
 		giveUpUnready(s, g)
-		if inPlace(s.Cluster, g) {
+		if inPlace(s.Cluster, g) || stays(g) {
 			continue
 		}
 		for _, n := range slices.Clone(s.Nodes) {
@@ -128,7 +128,11 @@ func (b *builder) upgrade() {
 		ready = b.upgradeAddons(ready)
 	}
 	for _, g := range w.s.NodeGroups {
-		if g.Role != db.RoleMaster && ops.Kind(w.op.Kind).Concerns(g, w.op.NodeGroupUUID) {
+		switch {
+		case g.Role == db.RoleMaster || !ops.Kind(w.op.Kind).Concerns(g, w.op.NodeGroupUUID):
+		case w.e.rebuilds(g):
+			b.rebuildNodes(g, max(p.MaxBatchSize, 1), ready...)
+		default:
 			b.exchangeNodes(g, max(p.MaxBatchSize, 1), ready...)
 		}
 	}
@@ -141,9 +145,12 @@ func (b *builder) upgradeControlPlane(g *db.NodeGroup, target ops.Target) []stri
 	w := b.w
 	configured := []string{b.add("kubeadm's configuration", deadlineCall, func(ctx context.Context) drivers.Result { return w.configureKubeadm(ctx, w.version(g)) })}
 	var done []string
-	if inPlace(w.s.Cluster, g) {
+	switch {
+	case inPlace(w.s.Cluster, g), w.e.rebuilds(g) && g.NodeCount == 1:
 		done = b.upgradeInPlace(g, configured)
-	} else {
+	case w.e.rebuilds(g):
+		done = b.kubeadmAddons(g, b.rebuildControlPlanes(g, configured))
+	default:
 		done = b.kubeadmAddons(g, b.exchangeControlPlanes(g, configured))
 	}
 	return []string{b.add("the cluster's version", deadlineCall, func(ctx context.Context) drivers.Result { return w.recordVersion(ctx, target) }, done...)}

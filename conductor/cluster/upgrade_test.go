@@ -19,7 +19,7 @@ func upgrading(t *testing.T, masters, workers int, loadBalancer, back bool) (*db
 		g.Spec = db.RawJSON(`{"image_id": "old", "kube_version": "v1.36.6"}`)
 		u.From[g.UUID] = ops.Target{ImageID: "old", KubernetesVersion: "v1.36.6"}
 	}
-	if err := plan(&db.Operation{Kind: string(ops.ClusterCreate)}, s, true, time.Unix(0, 0)); err != nil {
+	if err := plan(&db.Operation{Kind: string(ops.ClusterCreate)}, s, true, time.Unix(0, 0), replaced); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range s.Nodes {
@@ -34,7 +34,7 @@ func upgrading(t *testing.T, masters, workers int, loadBalancer, back bool) (*db
 
 func replan(t *testing.T, op *db.Operation, s *db.Snapshot, first bool) {
 	t.Helper()
-	if err := plan(op, s, first, time.Unix(0, 0)); err != nil {
+	if err := plan(op, s, first, time.Unix(0, 0), replaced); err != nil {
 		t.Fatal(err)
 	}
 	retireReplaced(s)

@@ -36,7 +36,7 @@ type work struct {
 func (e *Executor) load(ctx context.Context, op *db.Operation) (*work, error) {
 	w, first := &work{e: e, op: op}, unplanned(op)
 	err := e.Store.Record(ctx, op, func(s *db.Snapshot) error {
-		if err := plan(op, s, first, e.Now()); err != nil {
+		if err := plan(op, s, first, e.Now(), e.rebuilds); err != nil {
 			return err
 		}
 		if first {

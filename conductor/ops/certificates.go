@@ -10,7 +10,15 @@ const (
 	renewBefore = 60 * 24 * time.Hour
 	// warnBefore is when users are told that no attempt has succeeded.
 	warnBefore = 30 * 24 * time.Hour
+	// rotateBefore is when users are told that the authority itself ends: clients have to be given the next one.
+	rotateBefore = 90 * 24 * time.Hour
 )
+
+// Certificates say how long what a cluster's API has shown is good for.
+type Certificates struct {
+	Begin, End                   time.Time // of the serving certificate that is the first to end
+	AuthorityBegin, AuthorityEnd time.Time // of the authority that is
+}
 
 // CertificateEnds decides about a cluster whose API shows a certificate that ends then: whether all of the cluster's are to
 // be renewed (ClusterRenewCertificates), and what stands in its health_status_reason; "" is nothing. Certificates that were
@@ -25,4 +33,13 @@ func CertificateEnds(begin, end, now time.Time) (renew bool, warning string) {
 		return renew, fmt.Sprintf("the certificates of the control plane run out on %s", end.UTC().Format(time.DateOnly))
 	}
 	return renew, ""
+}
+
+// AuthorityEnds is what users are told of a certificate authority that ends then; "" is nothing. For one of a short life
+// the last twelfth counts.
+func AuthorityEnds(begin, end, now time.Time) string {
+	if end.IsZero() || end.Sub(now) > min(rotateBefore, end.Sub(begin)/12) {
+		return ""
+	}
+	return fmt.Sprintf("the cluster's certificate authority ends on %s: replace it with openstack coe ca rotate", end.UTC().Format(time.DateOnly))
 }

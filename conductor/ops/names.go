@@ -2,6 +2,7 @@ package ops
 
 import (
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -21,6 +22,23 @@ func Suffix(random io.Reader) string {
 
 // NodeGroupLabel is on every node, so that users can schedule by node group.
 const NodeGroupLabel = "jeroboam.cloud/nodegroup"
+
+// What else labels of nodes tell. Those of bare metal are from the flavour and from where the machine stands.
+const (
+	ServerTypeLabel    = "jeroboam.cloud/server-type" // vm or bm
+	ResourceClassLabel = "jeroboam.cloud/resource-class"
+	RackLabel          = "jeroboam.cloud/rack"
+	TraitLabelPrefix   = "trait.jeroboam.cloud/" // and the trait; the value is true
+)
+
+var notInLabel = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
+
+// LabelValue turns a word into one that Kubernetes takes as the value of a label, or as its name.
+func LabelValue(word string) string {
+	const most = 63
+	word = notInLabel.ReplaceAllString(word, "_")
+	return strings.Trim(word[:min(len(word), most)], "-_.")
+}
 
 // Label turns a name into a DNS label (RFC 1123) of at most limit characters, which host names are made of.
 func Label(name string, limit int) string {

@@ -6,6 +6,14 @@ const (
 	DeleteVolumes = "delete"
 )
 
+// How pods of different nodes reach each other.
+const (
+	// PodsOverlay is the business of what its owner applies to the cluster.
+	PodsOverlay = "overlay"
+	// PodsRouted gives pods addresses that the cluster's router knows the way to.
+	PodsRouted = "routed"
+)
+
 // ClusterSpec is what a create request was resolved to when it was accepted: ids instead of names, and the defaults of
 // that day. It is stored with the cluster (db.Cluster.Spec), so nothing that is edited later changes a cluster.
 type ClusterSpec struct {
@@ -21,6 +29,7 @@ type ClusterSpec struct {
 	ServiceCIDR       string   `json:"service_cidr"`
 	DNSDomain         string   `json:"dns_domain"`
 	NetworkDriver     string   `json:"network_driver"`
+	PodNetworkMode    string   `json:"pod_network_mode,omitempty"` // "": PodsOverlay
 
 	APIPort           int      `json:"api_port"`
 	APIFloatingIP     bool     `json:"api_floating_ip"`
@@ -41,6 +50,9 @@ type ClusterSpec struct {
 	Addons        []string          `json:"addons,omitempty"`
 	AddonSettings map[string]string `json:"addon_settings,omitempty"`
 
+	// ServerType is the template's: what node groups without a label server_type are made of.
+	ServerType string `json:"server_type,omitempty"` // "": vm
+
 	// RoleNames are the roles that the service user gets on the project: the configured ones that the caller holds.
 	RoleNames []string `json:"role_names,omitempty"`
 }
@@ -57,4 +69,9 @@ type GroupSpec struct {
 	DockerVolumeType  string   `json:"docker_volume_type,omitempty"`
 	// Runtime of the containers, where it is not runc; see Runtimes.
 	Runtime string `json:"runtime,omitempty"`
+
+	// Of bare metal, from the flavour's extra specs and the label root_device_hints.
+	ResourceClass string            `json:"resource_class,omitempty"` // CUSTOM_BAREMETAL
+	Traits        []string          `json:"traits,omitempty"`
+	RootDevice    map[string]string `json:"root_device,omitempty"`
 }

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/db/dbtest"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
@@ -35,8 +36,8 @@ func (e eyes) NodeStates(ctx context.Context, s *db.Snapshot) (map[string]bool, 
 func (eyes) NodeConditions(context.Context, *db.Snapshot) (map[string][]db.Condition, error) {
 	return nil, nil
 }
-func (eyes) Certificate(context.Context, *db.Snapshot) (begin, end time.Time, ok bool) {
-	return begin, end, false
+func (eyes) Certificate(context.Context, *db.Snapshot) (c ops.Certificates, ok bool) {
+	return c, false
 }
 func (eyes) GoneHosts(context.Context, *db.Snapshot) ([]string, error)    { return nil, nil }
 func (eyes) Drift(context.Context, *db.Snapshot) ([]drivers.Drift, error) { return nil, nil }
@@ -76,7 +77,7 @@ func BenchmarkIdleClusters(b *testing.B) {
 		b.Cleanup(sights[id].Close)
 	}
 	w := &Watcher{Config: Config{Parallel: 32, HealAfter: time.Minute, HealShare: 34, HealPerHour: 5}, Health: KubernetesConfig{HealthInterval: time.Nanosecond},
-		Store: store, Sights: sights, Jitter: func() float64 { return 0 }, NewUUID: uuid.NewString, Log: zap.NewNop()}
+		Store: store, Sights: sights, ApproveServing: func(context.Context, *db.Snapshot) error { return nil }, Jitter: func() float64 { return 0 }, NewUUID: uuid.NewString, Log: zap.NewNop()}
 	look := func(n int) {
 		for done := 0; done < n; {
 			k, err := w.ProcessHealth(b.Context())

@@ -47,7 +47,7 @@ func (d decider) renew(s *db.Snapshot, m ops.Maintenance, v sight) error {
 	if !due || d.renewed || !v.reached || len(s.Operations) > 0 || (warning == "" && !m.Open(s.Now())) || ops.Allowed(ops.ClusterRenewCertificates, s.Cluster.Status) != nil {
 		return nil
 	}
-	tell(s, true, "certificates", "they are renewed: the first of them ends on %s", v.end.UTC().Format(time.DateOnly))
+	tell(s, true, "certificates", "they are renewed: the first of them ends on %s", v.certificates.End.UTC().Format(time.DateOnly))
 	return d.order(s, ops.ClusterRenewCertificates, nil, nil)
 }
 

@@ -33,7 +33,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := &db.Snapshot{Cluster: &db.Cluster{UUID: "c", Status: ops.UpdateComplete, Maintenance: tc.window}}
 			end := s.Now().Add(tc.left)
-			v := sight{api: "ok", reached: true, begin: end.Add(-365 * day), end: end}
+			v := sight{api: "ok", reached: true, certificates: ops.Certificates{Begin: end.Add(-365 * day), End: end}}
 			d := decider{renewed: tc.renewed, newUUID: func() string { return "o" }}
 			if err := d.onHealth(s, v); err != nil {
 				t.Fatal(err)
@@ -49,5 +49,24 @@ func TestCertificatesAreRenewed(t *testing.T) {
 				t.Errorf("the cluster is %s", *s.Cluster.HealthStatus)
 			}
 		})
+	}
+}
+
+// TestTheEndOfAnAuthorityIsTold: only its owner can have it replaced, since every client has to hear of the new one.
+func TestTheEndOfAnAuthorityIsTold(t *testing.T) {
+	s := &db.Snapshot{Cluster: &db.Cluster{UUID: "c", Status: ops.UpdateComplete}}
+	const day = 24 * time.Hour
+	v := sight{api: "ok", reached: true, certificates: ops.Certificates{Begin: s.Now(), End: s.Now().Add(365 * day), AuthorityBegin: s.Now().Add(-3650 * day), AuthorityEnd: s.Now().Add(89 * day)}}
+	d := decider{newUUID: func() string { return "o" }}
+	for range 2 {
+		if err := d.onHealth(s, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.Cluster.HealthStatusReason["certificate_authority"]; !strings.Contains(got, "1970-03-31") || !strings.Contains(got, "ca rotate") {
+		t.Errorf("warns with %q", got)
+	}
+	if len(s.Operations) > 0 || len(s.Events) != 1 {
+		t.Errorf("%d operations, %d events", len(s.Operations), len(s.Events))
 	}
 }

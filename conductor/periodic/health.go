@@ -1,6 +1,7 @@
 package periodic
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -26,9 +27,9 @@ type sight struct {
 	asked   map[string]bool           // the nodes that were to be seen, by name
 	ready   map[string]bool           // those that are ready
 	details map[string][]db.Condition // conditions of nodes; nil: not asked for
-	begin   time.Time                 // of the certificate that the API shows; zero: none was seen
-	end     time.Time
-	hosts   map[string]string // what the cloud says of hosts, hostGone among it; nil: not asked for
+	// certificates that the API shows; zero: none was seen
+	certificates ops.Certificates
+	hosts        map[string]string // what the cloud says of hosts, hostGone among it; nil: not asked for
 }
 
 const hostGone = "gone"
@@ -86,6 +87,9 @@ func noteHealth(s *db.Snapshot, v sight) {
 	if _, warning := v.certificate(now); warning != "" {
 		reason["certificates"] = warning
 	}
+	if warning := ops.AuthorityEnds(v.certificates.AuthorityBegin, v.certificates.AuthorityEnd, now); warning != "" {
+		reason["certificate_authority"] = warning
+	}
 	before := ""
 	if c.HealthStatus != nil {
 		before = *c.HealthStatus
@@ -94,7 +98,8 @@ func noteHealth(s *db.Snapshot, v sight) {
 		return
 	}
 	c.HealthStatus, c.HealthStatusReason = &status, reason
-	tell(s, status == healthy && reason["certificates"] == "", "health", "the cluster is %s%s", status, because(v, away, reason["certificates"]))
+	warning := cmp.Or(reason["certificate_authority"], reason["certificates"])
+	tell(s, status == healthy && warning == "", "health", "the cluster is %s%s", status, because(v, away, warning))
 }
 
 func equal(a, b db.Strings) bool {
@@ -108,10 +113,10 @@ func equal(a, b db.Strings) bool {
 
 // certificate tells whether what the control plane's certificates are is to be renewed, and warns when that did not help.
 func (v sight) certificate(now time.Time) (renew bool, warning string) {
-	if v.end.IsZero() {
+	if v.certificates.End.IsZero() {
 		return false, ""
 	}
-	return ops.CertificateEnds(v.begin, v.end, now)
+	return ops.CertificateEnds(v.certificates.Begin, v.certificates.End, now)
 }
 
 func because(v sight, away []string, warning string) string {

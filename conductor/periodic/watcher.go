@@ -20,7 +20,7 @@ type Sights interface {
 	// NodeStates asks a cluster's own API which of its nodes are ready. Its error says why the API does not answer.
 	NodeStates(ctx context.Context, s *db.Snapshot) (map[string]bool, error)
 	// Certificate tells how long the certificate is good for that the API has shown; ok is false when none was seen yet.
-	Certificate(ctx context.Context, s *db.Snapshot) (begin, end time.Time, ok bool)
+	Certificate(ctx context.Context, s *db.Snapshot) (c ops.Certificates, ok bool)
 	// NodeConditions reads the conditions of its nodes.
 	NodeConditions(ctx context.Context, s *db.Snapshot) (map[string][]db.Condition, error)
 	// GoneHosts tells which nodes have no host any more.
@@ -33,14 +33,16 @@ type Sights interface {
 
 // Watcher looks after clusters. Any number of them may run.
 type Watcher struct {
-	Config  Config
-	Health  KubernetesConfig
-	Store   *db.Store
-	Sights  Sights
-	Ring    func(ctx context.Context, operation string) // the queue; what it loses the sweeper finds
-	Jitter  func() float64                              // in [0,1)
-	NewUUID func() string
-	// CertificateLeft is told for how long the certificate of each API is still good.
+	Config Config
+	Health KubernetesConfig
+	Store  *db.Store
+	Sights Sights
+	// ApproveServing approves the requests of a cluster's kubelets for serving certificates, as far as they may have them.
+	ApproveServing func(ctx context.Context, s *db.Snapshot) error
+	Ring           func(ctx context.Context, operation string) // the queue; what it loses the sweeper finds
+	Jitter         func() float64                              // in [0,1)
+	NewUUID        func() string
+	// CertificateLeft is told for how long the certificate of each API is still good, and what signed it.
 	CertificateLeft func(time.Duration)
 	InPlace         bool // conductors know where hosts get Kubernetes from that are upgraded where they are
 	Log             *zap.Logger
@@ -141,6 +143,11 @@ func (w *Watcher) lookAtHealth(ctx context.Context, x *db.Watch) error {
 	if err := w.pace(ctx, x, v.reached); err != nil {
 		return err
 	}
+	if v.reached {
+		if err := w.ApproveServing(ctx, s); err != nil { // the next look tries again
+			log.From(ctx).Warn("approving certificates of kubelets failed", zap.Error(err))
+		}
+	}
 	d, err := w.decider(ctx, s, v)
 	if err != nil {
 		return err
@@ -176,9 +183,9 @@ func (w *Watcher) see(ctx context.Context, s *db.Snapshot) (sight, error) {
 		v.api, v.reached, v.private = err.Error(), false, !reachable(s.Cluster)
 		return v, nil
 	}
-	if begin, end, ok := w.Sights.Certificate(ctx, s); ok {
-		v.begin, v.end = begin, end
-		w.CertificateLeft(end.Sub(s.Now()))
+	if c, ok := w.Sights.Certificate(ctx, s); ok {
+		v.certificates = c
+		w.CertificateLeft(min(c.End.Sub(s.Now()), c.AuthorityEnd.Sub(s.Now())))
 	}
 	if stale(s, v.ready) {
 		if v.details, err = w.Sights.NodeConditions(ctx, s); err != nil {

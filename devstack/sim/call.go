@@ -58,6 +58,10 @@ func (q *call) sees(o *object) bool {
 
 // microversion returns the minor version that the request asks for, 1 without.
 func (q *call) microversion() int {
+	if q.svc.kind == "baremetal" {
+		n, _ := q.ironicVersion()
+		return n
+	}
 	v := q.r.Header.Get("X-OpenStack-Nova-API-Version")
 	for _, h := range q.r.Header.Values("OpenStack-API-Version") {
 		for part := range strings.SplitSeq(h, ",") {

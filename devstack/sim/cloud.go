@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/jeroboam-cloud/jeroboam/devstack/sim/kube"
 )
 
 // Region is the cloud's only one.
@@ -39,7 +37,7 @@ type Cloud struct {
 	rules      []*rule
 	calls      map[string]map[string]int
 	addresses  map[string]map[netip.Addr]string // by subnet, what has it
-	nodes      map[string]*kube.Node            // by server
+	nodes      map[string]Guest                 // by server
 	server     *http.Server
 	url        string
 	closed     bool
@@ -54,7 +52,7 @@ func New(o Options) (*Cloud, error) {
 	o = withDefaults(o)
 	c := &Cloud{
 		options: o, clock: NewClock(o.Speed), log: o.Log, services: services(), tokens: map[string]*token{},
-		quotas: map[string]map[string]int{}, calls: map[string]map[string]int{}, nodes: map[string]*kube.Node{},
+		quotas: map[string]map[string]int{}, calls: map[string]map[string]int{}, nodes: map[string]Guest{},
 		addresses: map[string]map[netip.Addr]string{},
 	}
 	c.life, c.end = context.WithCancel(context.Background())
@@ -82,6 +80,9 @@ func withDefaults(o Options) Options {
 	if o.Images == nil {
 		o.Images = defaultImages()
 	}
+	if o.Metal == nil {
+		o.Metal = MetalNodes(8)
+	}
 	for _, f := range []struct {
 		set *string
 		def string
@@ -102,6 +103,7 @@ func (c *Cloud) seed() error {
 	c.seedCompute()
 	c.seedImages()
 	c.seedVolumes()
+	c.seedMetal()
 	if err := c.seedNetworks(); err != nil {
 		return err
 	}
@@ -132,6 +134,9 @@ func (c *Cloud) Start(addr string) error {
 			c.log.Error("simulated cloud stopped serving", "error", err)
 		}
 	})
+	if c.options.Hypervisor != nil {
+		c.background.Go(c.connect)
+	}
 	return nil
 }
 
@@ -155,7 +160,7 @@ func (c *Cloud) Close() {
 	c.mu.Lock()
 	c.closed = true
 	server, nodes := c.server, c.nodes
-	c.nodes = map[string]*kube.Node{}
+	c.nodes = map[string]Guest{}
 	c.mu.Unlock()
 	c.end()
 	if server != nil {
@@ -166,6 +171,9 @@ func (c *Cloud) Close() {
 	}
 	c.fabric.close()
 	c.background.Wait()
+	if c.options.Hypervisor != nil {
+		c.options.Hypervisor.Close()
+	}
 }
 
 // RegisterEndpoint puts a service into the catalogue, or replaces the one of the same type.
@@ -188,7 +196,7 @@ func (c *Cloud) catalogue() []Endpoint {
 	for _, s := range c.services {
 		url := c.url + s.prefix
 		switch s.kind {
-		case "identity", "network", "image", "load-balancer", "key-manager":
+		case "identity", "network", "image", "load-balancer", "key-manager", "baremetal":
 			url = url[:strings.LastIndex(url, "/")] // unversioned, as these projects register themselves
 		}
 		out = append(out, Endpoint{s.kind, s.name, url})
@@ -230,14 +238,20 @@ func (c *Cloud) quota(project, name string) int {
 }
 
 // Resources lists what is left in a project, by kind: «id name». Every project with "". What was there from the start,
-// or comes and goes by itself, is left out.
+// or comes and goes by itself, is left out; but bare-metal nodes that are in use count.
 func (c *Cloud) Resources(projectID string) map[string][]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := map[string][]string{}
 	for kind, t := range c.tables {
 		for _, o := range t.order {
-			if o.seeded || projectID != "" && o.project != projectID && o.doc.str("default_project_id") != projectID {
+			owner := o.project
+			if kind == "node" && o.doc.has("instance_uuid") {
+				owner = cmpOr(o.doc.str("lessee"), o.doc.sub("instance_info").str("project_id"))
+			} else if o.seeded {
+				continue
+			}
+			if projectID != "" && owner != projectID && o.doc.str("default_project_id") != projectID {
 				continue
 			}
 			out[kind] = append(out[kind], strings.TrimSpace(o.id+" "+o.name()))

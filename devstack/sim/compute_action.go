@@ -90,7 +90,7 @@ func (q *call) rebuild(o *object, in doc) (any, error) {
 	o.doc["_image"], o.doc["_properties"] = image.id, properties
 	q.start(q.options.Latency.ServerBuild, func() {
 		q.powerOff(o, func() {
-			q.fabric.Forget(o.id)
+			q.Cloud.forget(o.id)
 			if q.alive(o) && o.doc.str("status") == "REBUILD" {
 				q.Cloud.activate(o)
 			}

@@ -37,15 +37,20 @@ func (c *Cloud) powerOn(server *object) {
 	for _, a := range c.fixedAddresses(server) {
 		host.FixedIPs = append(host.FixedIPs, a.String())
 	}
-	if c.nodes[server.id] != nil {
+	c.boot(host)
+}
+
+// boot switches a host on, unless it is.
+func (c *Cloud) boot(host kube.Host) {
+	if c.nodes[host.ID] != nil {
 		return
 	}
-	node, err := kube.Boot(c.life, host, c.fabric, c.clock)
+	node, err := c.guest(host)
 	if err != nil {
-		c.log.Error("server does not boot", "server", server.id, "error", err)
+		c.log.Error("host does not boot", "host", host.ID, "error", err)
 		return
 	}
-	c.nodes[server.id] = node
+	c.nodes[host.ID] = node
 }
 
 // powerOff stops what runs on a server and then calls done, which holds c.mu.
@@ -263,7 +268,7 @@ func (c *Cloud) vanish(server *object) {
 		return
 	}
 	c.remove(server)
-	c.fabric.Forget(server.id)
+	c.forget(server.id)
 	for _, id := range server.doc.strs("_ports") {
 		p := c.get("port", id)
 		switch {

@@ -8,7 +8,7 @@ import (
 )
 
 // maxMinor is the highest microversion that is answered to, that of the 2023.1 release. Without one the lowest is meant.
-var maxMinor = map[string]int{"compute": 95, "placement": 39}
+var maxMinor = map[string]int{"compute": 95, "placement": 39, "baremetal": 82}
 
 func version(minor int) string { return fmt.Sprintf("2.%d", minor) }
 
@@ -20,6 +20,9 @@ func (c *Cloud) discover(w http.ResponseWriter, r *http.Request, s *service, roo
 	last := base[strings.LastIndex(base, "/")+1:]
 	one := s.document(c.URL()+base, last)
 	var body any
+	if s.kind == "baremetal" {
+		q.ironicHeaders()
+	}
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead, rel != "" && root+rel != base:
 		q.answer(w, nil, fail(http.StatusNotFound, "HTTPNotFound", "The resource could not be found."))
@@ -27,6 +30,13 @@ func (c *Cloud) discover(w http.ResponseWriter, r *http.Request, s *service, roo
 	case rel != "" && (s.kind == "network" || s.kind == "image"):
 		q.answer(w, nil, fail(http.StatusNotFound, "HTTPNotFound", "The resource could not be found."))
 		return
+	case rel != "" && s.kind == "baremetal":
+		body = doc{"id": "v1", "version": one, "links": one["links"], "media_types": doc{"base": "application/json", "type": "application/vnd.openstack.ironic.v1+json"}}
+		for _, part := range []string{"nodes", "ports", "portgroups", "allocations", "conductors", "drivers"} {
+			body.(doc)[part] = q.metalLinks(part, "")
+		}
+	case s.kind == "baremetal":
+		body = doc{"name": "OpenStack Ironic API", "description": "Ironic is an OpenStack project which enables the provision and management of baremetal machines.", "default_version": one, "versions": []doc{one}}
 	case rel != "":
 		body = doc{"version": one}
 	case s.kind == "identity" || s.kind == "key-manager":
@@ -52,6 +62,8 @@ func (s *service) document(url, id string) doc {
 		out["version"], out["min_version"] = version(maxMinor["compute"]), "2.1"
 	case "block-storage":
 		out["id"], out["version"], out["min_version"] = "v3.0", "3.70", "3.0"
+	case "baremetal":
+		out["version"], out["min_version"] = fmt.Sprintf("1.%d", maxMinor["baremetal"]), "1.1"
 	case "placement":
 		out["max_version"], out["min_version"] = fmt.Sprintf("1.%d", maxMinor["placement"]), "1.0"
 	}

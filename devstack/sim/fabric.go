@@ -59,14 +59,8 @@ func (f *fabric) Listen(hostID string, port int, accept func(net.Conn)) func() {
 }
 
 func (f *fabric) hostChanged(hostID string) {
-	server := f.cloud.get("server", hostID)
-	if server == nil {
-		return
-	}
-	for _, id := range server.doc.strs("_ports") {
-		if p := f.cloud.get("port", id); p != nil {
-			f.portChanged(p)
-		}
+	for _, p := range f.cloud.portsAt(hostID) {
+		f.portChanged(p)
 	}
 }
 
@@ -100,15 +94,7 @@ func (f *fabric) resolve(fromHostID, address string) (func(net.Conn), error) {
 	}
 	f.cloud.mu.Lock()
 	defer f.cloud.mu.Unlock()
-	server := f.cloud.get("server", fromHostID)
-	if server == nil {
-		return nil, errNoRoute
-	}
-	for _, id := range server.doc.strs("_ports") {
-		from := f.cloud.get("port", id)
-		if from == nil {
-			continue
-		}
+	for _, from := range f.cloud.portsAt(fromHostID) {
 		for _, ip := range from.doc.docs("fixed_ips") {
 			source, _ := netip.ParseAddr(ip.str("ip_address"))
 			if source == to || to.IsLoopback() && f.cloud.outsideSubnet(to) == nil {
@@ -192,7 +178,7 @@ func (f *fabric) route(target *object, port int, from *object, source netip.Addr
 	if !f.cloud.admitted(target, port, from, source) {
 		return nil, errTimeout
 	}
-	return f.local(target.doc.str("device_id"), port)
+	return f.local(hostOf(target), port)
 }
 
 // balance hands a connection to the next member of the listener's pool that answers.

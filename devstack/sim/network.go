@@ -23,7 +23,7 @@ func neutronKinds() []neutronKind {
 	return []neutronKind{
 		{kind: "network", path: "networks", class: "Network", quota: "network", create: createNetwork, update: updateNetwork, remove: deleteNetwork, view: viewNetwork},
 		{kind: "subnet", path: "subnets", class: "Subnet", quota: "subnet", create: createSubnet, update: updateSubnet, remove: deleteSubnet},
-		{kind: "port", path: "ports", class: "Port", quota: "port", create: createPort, update: updatePort, remove: deletePort, filters: portFilters},
+		{kind: "port", path: "ports", class: "Port", quota: "port", create: createPort, update: updatePort, remove: deletePort, view: viewPort, filters: portFilters},
 		{kind: "router", path: "routers", class: "Router", quota: "router", create: createRouter, update: updateRouter, remove: deleteRouter},
 		{kind: "security_group", path: "security-groups", class: "SecurityGroup", quota: "security_group", create: createSecurityGroup, update: updateNamed, remove: deleteSecurityGroup, view: viewSecurityGroup},
 		{kind: "security_group_rule", path: "security-group-rules", class: "SecurityGroupRule", quota: "security_group_rule", create: createRule, update: updateNamed, remove: deleteRule},
@@ -35,6 +35,8 @@ func networkRoutes() []route {
 	out := []route{
 		{"PUT", "/routers/{id}/add_router_interface", 200, addInterface, false},
 		{"PUT", "/routers/{id}/remove_router_interface", 200, removeInterface, false},
+		{"PUT", "/routers/{id}/add_extraroutes", 200, addRoutes, false},
+		{"PUT", "/routers/{id}/remove_extraroutes", 200, removeRoutes, false},
 		{"GET", "/quotas/{project}", 200, showNetworkQuota, false},
 		{"GET", "/quotas/{project}/details", 200, detailNetworkQuota, false},
 		{"GET", "/quotas/{project}/details.json", 200, detailNetworkQuota, false},

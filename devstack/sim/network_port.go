@@ -47,6 +47,7 @@ func createPort(q *call, in doc, project string) (*object, error) {
 		"allowed_address_pairs": orEmpty(in.docs("allowed_address_pairs")), "extra_dhcp_opts": []doc{},
 		"port_security_enabled": in.flag("port_security_enabled", network.doc.flag("port_security_enabled", true)),
 		"binding:vnic_type":     cmpOr(in.str("binding:vnic_type"), "normal"), "fixed_ips": []doc{}, "dns_name": "", "propagate_uplink_status": nil,
+		"binding:host_id": "", "binding:profile": doc{},
 	})
 	ips, err := q.fixedIPs(network, in, id)
 	if err != nil {
@@ -54,6 +55,16 @@ func createPort(q *call, in doc, project string) (*object, error) {
 	}
 	d["fixed_ips"] = ips
 	return q.add("port", project, d), nil
+}
+
+// viewPort keeps from everybody but administrators where a port is bound.
+func viewPort(q *call, o *object) doc {
+	out := o.doc.public()
+	if !q.admin() {
+		delete(out, "binding:host_id")
+		delete(out, "binding:profile")
+	}
+	return out
 }
 
 func orEmpty(l []doc) []doc {

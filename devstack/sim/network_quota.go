@@ -76,7 +76,7 @@ func (c *Cloud) setQuotas(project string, in doc) {
 var extensionAliases = []string{
 	"router", "ext-gw-mode", "external-net", "security-group", "standard-attr-tag", "quotas", "quota_details", "allowed-address-pairs",
 	"port-security", "binding", "availability_zone", "pagination", "sorting", "project-id", "standard-attr-description",
-	"standard-attr-timestamp", "net-mtu", "fip-port-details", "subnet_allocation", "extra_dhcp_opt",
+	"standard-attr-timestamp", "net-mtu", "fip-port-details", "subnet_allocation", "extra_dhcp_opt", "extraroute", "extraroute-atomic",
 }
 
 func listExtensions(*call) (any, error) {

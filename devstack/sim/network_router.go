@@ -81,7 +81,12 @@ func updateRouter(q *call, o *object, in doc) error {
 	if err := q.setGateway(o, in); err != nil {
 		return err
 	}
-	assignFields(o, in, "admin_state_up", "routes")
+	if _, asked := in["routes"]; asked {
+		if err := q.setRoutes(o, in.docs("routes")); err != nil {
+			return err
+		}
+	}
+	assignFields(o, in, "admin_state_up")
 	return nil
 }
 
@@ -192,6 +197,9 @@ func removeInterface(q *call) (any, error) {
 		}
 		if q.floatingThrough(router, subnet) != nil {
 			return nil, fail(http.StatusConflict, "RouterInterfaceInUseByFloatingIP", "Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more floating IPs.", subnet, router.id)
+		}
+		if q.routedThrough(router, subnet) {
+			return nil, fail(http.StatusConflict, "RouterInterfaceInUseByRoute", "Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more routes.", subnet, router.id)
 		}
 		view := interfaceView(router, p)
 		q.removePort(p)

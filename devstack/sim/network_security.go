@@ -159,6 +159,9 @@ func (c *Cloud) admitted(target *object, port int, from *object, source netip.Ad
 	if !target.doc.flag("port_security_enabled", true) {
 		return true
 	}
+	if target.doc.str("binding:vnic_type") == "baremetal" && target.doc.str("binding:host_id") != "" {
+		return true // no hypervisor is there to filter
+	}
 	for _, id := range target.doc.strs("security_groups") {
 		for _, r := range c.with("security_group_rule", "security_group_id", id) {
 			if ruleAdmits(r.doc, port, from, source) {

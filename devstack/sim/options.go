@@ -16,9 +16,16 @@ type Options struct {
 	Quotas map[string]int
 	// Hosts is how many servers of a group can be kept apart from each other; 0: 1000.
 	Hosts int
-	// Flavors and Images; nil: the default ones.
+	// Flavors, Images and the nodes of Ironic; nil: the default ones.
 	Flavors []Flavor
 	Images  []Image
+	Metal   []Metal
+	// ConductorWorkers is how many nodes Ironic works on at once; 0: as many as there are. Beyond it says 503.
+	ConductorWorkers int
+	// AutomaticLessee has Ironic record the project in instance_info as lessee, as newer releases do by default.
+	AutomaticLessee bool
+	// SecureRBAC has Ironic enforce its new policies alone: an administrator of a project is nobody to it.
+	SecureRBAC bool
 	// Password of the users that are there from the start; default "secret".
 	Password string
 	// Keystone, when not nil, is a real one: it validates tokens and has the users and projects. The simulated one then
@@ -29,6 +36,8 @@ type Options struct {
 	// PublicCIDR and LANCIDR are the subnets of the networks that are reachable from this machine. They are within
 	// 127.0.0.0/8, and two simulators on one machine should have different ones. Defaults 127.64.0.0/16, 127.65.0.0/16.
 	PublicCIDR, LANCIDR string
+	// Hypervisor, when not nil, makes servers of real hosts; their network is then real too. The cloud ends it.
+	Hypervisor Hypervisor
 	// Log gets what is worth to be known; nil: nothing is logged.
 	Log *slog.Logger
 }
@@ -45,6 +54,9 @@ type Latency struct {
 	LoadBalancer, LoadBalancerChange        time.Duration // the first: building and deleting one; the second: its parts
 	Volume                                  time.Duration
 	Port                                    time.Duration // from the server's build to the port's ACTIVE
+	// Of bare-metal nodes: until an allocation has one; until the image is on the disk; through its firmware; cleaned;
+	// switched; and the conductor's patience with a ramdisk that says nothing.
+	Allocation, NodeDeploy, NodeBoot, NodeClean, NodePower, NodeTimeout time.Duration
 }
 
 // DefaultLatency is what mid-sized public clouds take.
@@ -53,7 +65,16 @@ func DefaultLatency() Latency {
 		ServerBuild: 30 * time.Second, ServerDelete: 5 * time.Second, ServerAction: 5 * time.Second,
 		LoadBalancer: 20 * time.Second, LoadBalancerChange: 3 * time.Second,
 		Volume: 5 * time.Second, Port: time.Second,
+		Allocation: time.Second, NodeDeploy: 30 * time.Second, NodeBoot: 5 * time.Second, NodeClean: 10 * time.Second,
+		NodePower: 5 * time.Second, NodeTimeout: 30 * time.Minute,
 	}
+}
+
+// MetalLatency is the same with servers that take as long as real ones to test their memory and to be erased.
+func MetalLatency() Latency {
+	l := DefaultLatency()
+	l.NodeDeploy, l.NodeBoot, l.NodeClean, l.NodePower = 12*time.Minute, 5*time.Minute, 20*time.Minute, 30*time.Second
+	return l
 }
 
 func (l Latency) withDefaults() Latency {
@@ -61,7 +82,8 @@ func (l Latency) withDefaults() Latency {
 	for _, f := range []struct{ set, def *time.Duration }{
 		{&l.ServerBuild, &d.ServerBuild}, {&l.ServerDelete, &d.ServerDelete}, {&l.ServerAction, &d.ServerAction},
 		{&l.LoadBalancer, &d.LoadBalancer}, {&l.LoadBalancerChange, &d.LoadBalancerChange}, {&l.Volume, &d.Volume},
-		{&l.Port, &d.Port},
+		{&l.Port, &d.Port}, {&l.Allocation, &d.Allocation}, {&l.NodeDeploy, &d.NodeDeploy}, {&l.NodeBoot, &d.NodeBoot},
+		{&l.NodeClean, &d.NodeClean}, {&l.NodePower, &d.NodePower}, {&l.NodeTimeout, &d.NodeTimeout},
 	} {
 		if *f.set == 0 {
 			*f.set = *f.def
@@ -84,6 +106,23 @@ type Image struct {
 	Properties      map[string]string
 }
 
+// Metal is a kind of bare-metal nodes.
+type Metal struct {
+	Count                  int
+	ResourceClass          string
+	Traits                 []string
+	Racks                  []string // each node's property «rack» is one of them in turn; none: it has no such property
+	CPUs, MemoryMB, DiskGB int
+}
+
+// MetalNodes are nodes of the resource class that flavour bm.general asks for, in four racks.
+func MetalNodes(count int) []Metal {
+	return []Metal{{
+		Count: count, ResourceClass: "baremetal", Traits: []string{"CUSTOM_BIOS_VIRTUALIZATION", "HW_CPU_X86_VMX"},
+		Racks: []string{"r1", "r2", "r3", "r4"}, CPUs: 8, MemoryMB: 16384, DiskGB: 200,
+	}}
+}
+
 func defaultFlavors() []Flavor {
 	return []Flavor{
 		{ID: "1", Name: "c.tiny", VCPUs: 1, RAM: 512, Disk: 0},
@@ -91,6 +130,9 @@ func defaultFlavors() []Flavor {
 		{ID: "3", Name: "m1.medium", VCPUs: 2, RAM: 4096, Disk: 40},
 		{ID: "4", Name: "m1.large", VCPUs: 4, RAM: 8192, Disk: 80},
 		{ID: "5", Name: "m1.nested", VCPUs: 4, RAM: 8192, Disk: 80, ExtraSpecs: map[string]string{"trait:HW_CPU_X86_VMX": "required"}},
+		{ID: "6", Name: "bm.general", VCPUs: 8, RAM: 16384, Disk: 200, ExtraSpecs: map[string]string{
+			"resources:CUSTOM_BAREMETAL": "1", "resources:VCPU": "0", "resources:MEMORY_MB": "0", "resources:DISK_GB": "0",
+		}},
 	}
 }
 

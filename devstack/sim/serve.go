@@ -97,7 +97,7 @@ func (q *call) do(rt route) ([]byte, error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.token != nil && !slices.Contains([]string{"identity", "placement"}, q.svc.kind) {
+	if q.token != nil && !slices.Contains([]string{"identity", "placement", "baremetal"}, q.svc.kind) {
 		if in := q.arg("project_id"); in != "" && in != q.project() && !q.admin() {
 			return nil, fail(http.StatusBadRequest, "BadRequest", "Malformed request url")
 		}
@@ -107,6 +107,11 @@ func (q *call) do(rt route) ([]byte, error) {
 	}
 	if q.svc.kind == "compute" && q.microversion() > maxMinor["compute"] {
 		return nil, fail(http.StatusNotAcceptable, "", "Version %s is not supported by the API. Minimum is 2.1 and maximum is %s.", version(q.microversion()), version(maxMinor["compute"]))
+	}
+	if q.svc.kind == "baremetal" {
+		if _, err := q.ironicVersion(); err != nil {
+			return nil, err
+		}
 	}
 	out, err := rt.do(q)
 	if err != nil {
@@ -128,6 +133,10 @@ func encode(v any) ([]byte, error) {
 // refuse sends an injected error.
 func (q *call) refuse(w http.ResponseWriter) {
 	if q.action.Body == "" {
+		if q.svc.kind == "baremetal" && q.action.Status == http.StatusServiceUnavailable {
+			q.answer(w, nil, conductorFull) // the only one that clients of Ironic get to see
+			return
+		}
 		q.answer(w, nil, fail(q.action.Status, http.StatusText(q.action.Status), "%s", injectedMessage))
 		return
 	}
@@ -173,6 +182,9 @@ func (q *call) answer(w http.ResponseWriter, body []byte, err error) {
 	if q.svc.kind == "compute" {
 		w.Header().Set("X-Compute-Request-Id", id)
 		w.Header().Set("Openstack-Api-Version", "compute "+version(q.microversion()))
+	}
+	if q.svc.kind == "baremetal" {
+		q.ironicHeaders()
 	}
 	for key, values := range q.header {
 		w.Header()[key] = values

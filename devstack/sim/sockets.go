@@ -104,7 +104,7 @@ func (f *fabric) exposed(target *object) map[int]bool {
 		}
 		return out
 	}
-	for port := range f.listening[target.doc.str("device_id")] {
+	for port := range f.listening[hostOf(target)] {
 		out[port] = true
 	}
 	return out

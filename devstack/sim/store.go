@@ -44,6 +44,8 @@ func indexed(kind string) []string {
 		return []string{byProject, "security_group_id"}
 	case "server":
 		return []string{byProject, "_group"}
+	case "baremetal_port", "baremetal_portgroup":
+		return []string{"node_uuid"}
 	case "listener", "pool":
 		return []string{byProject, "_lb"}
 	case "member", "health_monitor":

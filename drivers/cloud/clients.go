@@ -11,8 +11,8 @@ import (
 
 // Microversions that we ask for, the lowest with what we need.
 const (
-	// computeMicroversion 2.73: tags in server create (2.52), server group rules (2.64), extra specs in flavors (2.61), flavor
-	// in server (2.47).
+	// computeMicroversion 2.73: tags in server create (2.52), server group rules (2.64), flavor in server (2.47), extra specs
+	// in flavors (2.61).
 	// Everything since Train has it.
 	computeMicroversion = "2.73"
 )

@@ -2,6 +2,9 @@ package cloud
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,6 +62,30 @@ func (n *Compute) Flavors(ctx context.Context) ([]Flavor, error) {
 	return mapSlice(l, func(f flavors.Flavor) Flavor {
 		return Flavor{ID: f.ID, Name: f.Name, VCPUs: f.VCPUs, RAM: f.RAM, Disk: f.Disk, ExtraSpecs: f.ExtraSpecs}
 	}), wrap(compute, err, "reading flavors")
+}
+
+// Machine is what a flavour says of bare metal, in the words that Nova passes on to Placement.
+func (f Flavor) Machine() (Machine, error) {
+	var m Machine
+	for _, key := range slices.Sorted(maps.Keys(f.ExtraSpecs)) {
+		value := strings.TrimSpace(f.ExtraSpecs[key])
+		class, isClass := strings.CutPrefix(key, "resources:")
+		trait, isTrait := strings.CutPrefix(key, "trait:")
+		switch {
+		case isClass && strings.HasPrefix(class, "CUSTOM_") && value == "1" && m.ResourceClass == "":
+			m.ResourceClass = class
+		case isClass && strings.HasPrefix(class, "CUSTOM_"):
+			return Machine{}, fmt.Errorf("extra spec %s=%s: one resource class is expected, once", key, value)
+		case isTrait && value == "required":
+			m.Traits = append(m.Traits, trait)
+		case isTrait:
+			return Machine{}, fmt.Errorf("extra spec %s=%s: only required traits are known", key, value)
+		}
+	}
+	if m.ResourceClass == "" {
+		return Machine{}, errors.New("it has no extra spec resources:CUSTOM_…=1")
+	}
+	return m, nil
 }
 
 // PublicKey reads the caller's key pair.

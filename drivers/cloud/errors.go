@@ -79,6 +79,10 @@ func message(body []byte) string {
 func dig(v any) string {
 	switch v := v.(type) {
 	case string:
+		var inner map[string]any
+		if strings.HasPrefix(v, "{") && json.Unmarshal([]byte(v), &inner) == nil { // Ironic's is JSON within JSON
+			return dig(inner)
+		}
 		return v
 	case map[string]any:
 		for _, key := range []string{"message", "faultstring", "detail", "description", "title"} {

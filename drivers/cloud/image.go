@@ -21,6 +21,7 @@ type Image struct{ c *gophercloud.ServiceClient }
 type ImageInfo struct {
 	ID, Name, Status string
 	MinDisk, MinRAM  int // GiB, MiB
+	Checksum         string
 	Properties       map[string]string
 }
 
@@ -59,7 +60,7 @@ func (g *Image) Images(ctx context.Context, nameOrID string) ([]ImageInfo, error
 }
 
 func imageInfo(x images.Image) ImageInfo {
-	i := ImageInfo{ID: x.ID, Name: x.Name, Status: string(x.Status), MinDisk: x.MinDiskGigabytes, MinRAM: x.MinRAMMegabytes, Properties: map[string]string{}}
+	i := ImageInfo{ID: x.ID, Name: x.Name, Status: string(x.Status), MinDisk: x.MinDiskGigabytes, MinRAM: x.MinRAMMegabytes, Checksum: x.Checksum, Properties: map[string]string{}}
 	for k, v := range x.Properties {
 		i.Properties[k] = fmt.Sprint(v)
 	}

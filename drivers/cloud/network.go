@@ -9,6 +9,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/attributestags"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/external"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/routers"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/mtu"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/portsbinding"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/quotas"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
@@ -29,16 +31,22 @@ type NetworkInfo struct {
 	ID, Name, Description string
 	Subnets               []string
 	External, Shared      bool
-	MTU                   int
+	MTU                   int    // 0: it was not told
+	PortSecurity          bool   // security groups do something
+	Type                  string // vlan, vxlan, …; only administrators are told
 }
 
 type netRow struct {
 	networks.Network
 	external.NetworkExternalExt
+	mtu.NetworkMTUExt
+	PortSecurity *bool  `json:"port_security_enabled"` // only where Neutron has the extension
+	Type         string `json:"provider:network_type"`
 }
 
 func networkInfo(r netRow) NetworkInfo {
-	return NetworkInfo{ID: r.ID, Name: r.Name, Description: r.Description, Subnets: r.Subnets, External: r.External, Shared: r.Shared}
+	return NetworkInfo{ID: r.ID, Name: r.Name, Description: r.Description, Subnets: r.Subnets, External: r.External, Shared: r.Shared, MTU: r.MTU, Type: r.Type,
+		PortSecurity: r.PortSecurity == nil || *r.PortSecurity}
 }
 
 // Networks lists the networks of this name that the actor may see, or the one with this id.
@@ -113,13 +121,14 @@ type Subnet struct {
 	ID, Name, Description, NetworkID, CIDR, GatewayIP string
 	IPVersion                                         int
 	Pools                                             []Range
+	DNSNameservers                                    []string
 }
 
 // Range is a range of addresses, both ends included.
 type Range struct{ Start, End string }
 
 func subnetInfo(s subnets.Subnet) Subnet {
-	return Subnet{ID: s.ID, Name: s.Name, Description: s.Description, NetworkID: s.NetworkID, CIDR: s.CIDR, GatewayIP: s.GatewayIP, IPVersion: s.IPVersion,
+	return Subnet{ID: s.ID, Name: s.Name, Description: s.Description, NetworkID: s.NetworkID, CIDR: s.CIDR, GatewayIP: s.GatewayIP, IPVersion: s.IPVersion, DNSNameservers: s.DNSNameservers,
 		Pools: mapSlice(s.AllocationPools, func(p subnets.AllocationPool) Range { return Range{p.Start, p.End} })}
 }
 
@@ -251,14 +260,18 @@ func (n *Network) RemoveRouterInterface(ctx context.Context, routerID, subnetID 
 
 // Port is a port with its first address.
 type Port struct {
-	ID, Name, Description, NetworkID, SubnetID, Address, DeviceID, DeviceOwner, Status, ProjectID string
-	SecurityGroups                                                                                []string
+	ID, Name, Description, NetworkID, SubnetID, Address, MAC, DeviceID, DeviceOwner, Status, ProjectID string
+	SecurityGroups                                                                                     []string
+	Allowed                                                                                            []string // addresses beside its own, as CIDRs
 }
 
 func portInfo(p ports.Port) Port {
-	i := Port{ID: p.ID, Name: p.Name, Description: p.Description, NetworkID: p.NetworkID, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Status: p.Status, ProjectID: p.ProjectID, SecurityGroups: p.SecurityGroups}
+	i := Port{ID: p.ID, Name: p.Name, Description: p.Description, NetworkID: p.NetworkID, MAC: p.MACAddress, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Status: p.Status, ProjectID: p.ProjectID, SecurityGroups: p.SecurityGroups}
 	if len(p.FixedIPs) > 0 {
 		i.SubnetID, i.Address = p.FixedIPs[0].SubnetID, p.FixedIPs[0].IPAddress
+	}
+	for _, pair := range p.AllowedAddressPairs {
+		i.Allowed = append(i.Allowed, pair.IPAddress)
 	}
 	return i
 }
@@ -290,8 +303,22 @@ func (n *Network) Addresses(ctx context.Context, subnetID string) (map[string]bo
 
 // CreatePort makes a port in the subnet. Without security groups it gets none when there are none to give.
 func (n *Network) CreatePort(ctx context.Context, name, mark, networkID, subnetID string, securityGroups []string) (Port, error) {
-	x, err := ports.Create(ctx, n.c, ports.CreateOpts{Name: name, Description: mark, ProjectID: n.projectID, NetworkID: networkID,
-		FixedIPs: []ports.IP{{SubnetID: subnetID}}, SecurityGroups: &securityGroups}).Extract()
+	return n.createPort(ctx, n.portOpts(name, mark, networkID, subnetID, securityGroups), name)
+}
+
+// CreateBaremetalPort makes a port for a bare-metal node: Ironic binds it.
+func (n *Network) CreateBaremetalPort(ctx context.Context, name, mark, networkID, subnetID string, securityGroups []string) (Port, error) {
+	o := n.portOpts(name, mark, networkID, subnetID, securityGroups)
+	return n.createPort(ctx, portsbinding.CreateOptsExt{CreateOptsBuilder: o, VNICType: baremetal}, name)
+}
+
+func (n *Network) portOpts(name, mark, networkID, subnetID string, securityGroups []string) ports.CreateOpts {
+	return ports.CreateOpts{Name: name, Description: mark, ProjectID: n.projectID, NetworkID: networkID,
+		FixedIPs: []ports.IP{{SubnetID: subnetID}}, SecurityGroups: &securityGroups}
+}
+
+func (n *Network) createPort(ctx context.Context, o ports.CreateOptsBuilder, name string) (Port, error) {
+	x, err := ports.Create(ctx, n.c, o).Extract()
 	if err != nil {
 		return Port{}, wrap(network, err, "creating port %s", name)
 	}

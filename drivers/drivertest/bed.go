@@ -16,6 +16,11 @@ type Bed struct {
 	Cluster  drivers.Cluster
 	Ledger   *Ledger
 	Host     drivers.Host // with a flavor and an image that fit; a test fills in who it is
+	Kind     string       // of the ledger's record of a host
+	// Credential of the cluster's user; zero: whoever the driver's factory is acts for the cluster
+	Credential drivers.Credential
+	// Spoil makes hosts that cannot be, each in a way of its own: what is asked for is not there.
+	Spoil    map[string]func(*drivers.Host)
 	Patience time.Duration
 
 	// Writes counts the changes that the cloud was asked for.
@@ -24,7 +29,7 @@ type Bed struct {
 	Lose func()
 	// Objects counts what the cloud has of a kind under a name.
 	Objects func(t *testing.T, kind, name string) int
-	// Fill leaves no room for another host in the project's quota.
+	// Fill leaves no room for another host in the project's quota; nil: the cloud has no quota of such hosts.
 	Fill func(t *testing.T)
 	// Snatch takes a host away behind our back, and returns when it is gone.
 	Snatch func(t *testing.T, id string)
@@ -36,7 +41,7 @@ type Bed struct {
 
 // slice is a new look at everything, as the next slice of an operation has it, maybe in another process.
 func (b *Bed) slice() *drivers.Site {
-	return &drivers.Site{Cluster: b.Cluster, Ledger: b.Ledger, Memo: &drivers.Memo{}}
+	return &drivers.Site{Cluster: b.Cluster, Credential: b.Credential, Ledger: b.Ledger, Memo: &drivers.Memo{}}
 }
 
 // host of a node group; of one group unless it is of the control plane.
@@ -99,7 +104,7 @@ func (b *Bed) ensureAddress(t *testing.T, h drivers.Host) {
 
 func (b *Bed) ensureHost(h drivers.Host) func(context.Context, *drivers.Site) drivers.Result {
 	return func(ctx context.Context, s *drivers.Site) drivers.Result {
-		return b.Machines.EnsureHost(ctx, s, h, []byte("#cloud-config\n{}\n"))
+		return b.Machines.EnsureHost(ctx, s, h, func(context.Context) ([]byte, error) { return []byte("#cloud-config\n{}\n"), nil })
 	}
 }
 
@@ -114,7 +119,7 @@ func (b *Bed) remove(t *testing.T, h drivers.Host) {
 			t.Errorf("the host is gone, and the ledger still has %+v", r)
 		}
 	}
-	for _, kind := range []string{drivers.KindServer, drivers.KindPort} {
+	for _, kind := range []string{b.Kind, drivers.KindPort} {
 		if n := b.Objects(t, kind, h.Name); n != 0 {
 			t.Errorf("the host is gone, and the cloud still has %d of kind %s", n, kind)
 		}

@@ -51,7 +51,7 @@ func life(t *testing.T, b *Bed) {
 		t.Fatalf("status: %v, %v", s, err)
 	}
 	for _, h := range []drivers.Host{one, two} {
-		server, _ := b.Ledger.Find(drivers.KindServer, h.Name)
+		server, _ := b.Ledger.Find(b.Kind, h.Name)
 		port, _ := b.Ledger.Find(drivers.KindPort, h.Name)
 		if x := s[h.Name]; x.ID != server.ID || x.ID == "" || x.State == "" || len(x.Addresses) != 1 || x.Addresses[0] != port.Attrs[drivers.AttrAddress] {
 			t.Errorf("status %+v, in the ledger %+v and %+v", x, server, port)
@@ -90,8 +90,11 @@ func lost(t *testing.T, b *Bed) {
 			return b.Machines.EnsureGroup(ctx, s, h.NodeGroup)
 		}},
 		{drivers.KindPort, func(ctx context.Context, s *drivers.Site) drivers.Result { return b.Machines.EnsureAddress(ctx, s, h) }},
-		{drivers.KindServer, b.ensureHost(h)},
+		{b.Kind, b.ensureHost(h)},
 	} {
+		if x.kind == drivers.KindServerGroup && b.Kind != drivers.KindServer {
+			continue // such hosts share nothing
+		}
 		b.Lose()
 		transient(t, x.kind, x.step(t.Context(), b.slice()))
 		b.done(t, "adopting "+x.kind, x.step)
@@ -134,11 +137,14 @@ func busy(t *testing.T, b *Bed) {
 }
 
 func quota(t *testing.T, b *Bed) {
+	if b.Fill == nil { // nothing to be held to
+		return
+	}
 	h := b.host("0")
 	b.ensureAddress(t, h)
 	b.Fill(t)
 	fault(t, "a host too many", b.settled(t, "EnsureHost", b.ensureHost(h)), drivers.ClassQuota)
-	if n := b.Objects(t, drivers.KindServer, h.Name); n != 0 {
+	if n := b.Objects(t, b.Kind, h.Name); n != 0 {
 		t.Errorf("the cloud has %d hosts", n)
 	}
 	b.remove(t, h)
@@ -162,9 +168,7 @@ func capacity(t *testing.T, b *Bed) {
 
 func missing(t *testing.T, b *Bed) {
 	nothing := "00000000-0000-4000-8000-000000000000"
-	for name, spoil := range map[string]func(*drivers.Host){
-		"flavor": func(h *drivers.Host) { h.FlavorID = nothing }, "image": func(h *drivers.Host) { h.ImageID = nothing }, "zone": func(h *drivers.Host) { h.AvailabilityZone = "nowhere" },
-	} {
+	for name, spoil := range b.Spoil {
 		h := b.host(name)
 		spoil(&h)
 		b.ensureAddress(t, h)
@@ -179,7 +183,7 @@ func snatched(t *testing.T, b *Bed) {
 	h := b.host("0")
 	b.ensureAddress(t, h)
 	b.done(t, "EnsureHost", b.ensureHost(h))
-	server, _ := b.Ledger.Find(drivers.KindServer, h.Name)
+	server, _ := b.Ledger.Find(b.Kind, h.Name)
 	b.Snatch(t, server.ID)
 	fault(t, "a host that somebody deleted", b.ensureHost(h)(t.Context(), b.slice()), drivers.ClassCloud)
 	if s, err := b.Machines.Status(t.Context(), b.slice()); err != nil || len(s) != 1 || s[h.Name].State != drivers.HostGone {
@@ -191,7 +195,7 @@ func snatched(t *testing.T, b *Bed) {
 // foreign has a ledger that names what is not the cluster's: it is left alone.
 func foreign(t *testing.T, b *Bed) {
 	h, id := b.host("0"), b.Stranger(t)
-	row := drivers.Resource{Kind: drivers.KindServer, Name: h.Name, Node: h.Name}
+	row := drivers.Resource{Kind: b.Kind, Name: h.Name, Node: h.Name}
 	if _, err := b.Ledger.Intend(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}

@@ -112,6 +112,8 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.read(w, r)
 	case http.MethodPatch:
 		f.patch(w, r)
+	case http.MethodPut: // of an approval
+		answer(w, 200, f.objects[strings.TrimSuffix(r.URL.Path, "/approval")])
 	case http.MethodPost:
 		if strings.HasSuffix(r.URL.Path, "/eviction") {
 			f.evict(w, r)
@@ -133,7 +135,7 @@ func (f *fakeAPI) read(w http.ResponseWriter, r *http.Request) {
 	case "/api", "/apis", "/api/v1", "/apis/example.org/v1", "/apis/apiextensions.k8s.io/v1", "/apis/node.k8s.io/v1", "/apis/storage.k8s.io/v1":
 		answer(w, 200, f.discovery(path))
 	case "/api/v1/nodes", "/api/v1/pods", "/api/v1/services", "/apis/storage.k8s.io/v1/volumeattachments", "/api/v1/namespaces/kube-system/pods", "/api/v1/namespaces/kube-system/secrets",
-		"/apis/node.k8s.io/v1/runtimeclasses", "/api/v1/namespaces", "/api/v1/configmaps", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/api/v1/namespaces/shop/pods":
+		"/apis/node.k8s.io/v1/runtimeclasses", "/api/v1/namespaces", "/api/v1/configmaps", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/api/v1/namespaces/shop/pods", "/apis/certificates.k8s.io/v1/certificatesigningrequests":
 		f.list(w, r)
 	default:
 		if o, found := f.objects[path]; found {

@@ -23,11 +23,13 @@ type Node struct {
 	Name          string
 	Ready         bool
 	Reason        string // why it is not ready
+	Silent        bool   // its kubelet does not report
 	Version       string // of its kubelet, as "v1.37.2"
 	Architecture  string // of its host, as "amd64"
 	ProviderID    string
 	SystemUUID    string // in lower case: Nova's id of the server, on most hypervisors
 	InternalIPs   []string
+	PodCIDR       string // of its pods; "": none was given to it yet
 	Labels        map[string]string
 	Taints        []Taint
 	Unschedulable bool
@@ -58,7 +60,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 func convert(n *corev1.Node) Node {
 	out := Node{
 		Name: n.Name, Labels: n.Labels, Version: n.Status.NodeInfo.KubeletVersion, Architecture: n.Status.NodeInfo.Architecture, ProviderID: n.Spec.ProviderID,
-		SystemUUID: strings.ToLower(n.Status.NodeInfo.SystemUUID), Taints: taintsOf(n), Unschedulable: n.Spec.Unschedulable,
+		SystemUUID: strings.ToLower(n.Status.NodeInfo.SystemUUID), PodCIDR: n.Spec.PodCIDR, Taints: taintsOf(n), Unschedulable: n.Spec.Unschedulable,
 		Reason: "the kubelet has not reported yet",
 	}
 	for _, a := range n.Status.Addresses {
@@ -71,6 +73,7 @@ func convert(n *corev1.Node) Node {
 		if condition.Type != corev1.NodeReady {
 			continue
 		}
+		out.Silent = condition.Status == corev1.ConditionUnknown
 		if out.Ready = condition.Status == corev1.ConditionTrue; out.Ready {
 			out.Reason = ""
 		} else {

@@ -137,6 +137,11 @@ func Upgrade(run, node, arch, version string, first bool, from Binaries) (HostCo
 	return hostCommand(run, "upgrade", node, "upgrade.sh", env, nil, upgradeDeadline)
 }
 
+// RestartKubelet starts a node's kubelet again.
+func RestartKubelet(run, node string) (HostCommand, error) {
+	return hostCommand(run, "restart", node, "kubelet-restart.sh", nil, nil, kubeletDeadline)
+}
+
 // UpgradeAddons brings what kubeadm has put into the cluster to the version of its control planes; node is one of them.
 func UpgradeAddons(run, node string) (HostCommand, error) {
 	return hostCommand(run, "addons", node, "addons.sh", nil, nil, kubeletDeadline)

@@ -13,6 +13,8 @@ import (
 type serving struct {
 	mu   sync.Mutex
 	seen map[string]*x509.Certificate
+	// authorities are the last certificates of the chains by which they were found good, by the same.
+	authorities map[string]*x509.Certificate
 }
 
 // maxServing bounds what is remembered: control planes come and go while a client lives.
@@ -24,9 +26,12 @@ func (s *serving) note(state tls.ConnectionState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen == nil || len(s.seen) >= maxServing {
-		s.seen = map[string]*x509.Certificate{}
+		s.seen, s.authorities = map[string]*x509.Certificate{}, map[string]*x509.Certificate{}
 	}
 	s.seen[identityOf(leaf)] = leaf
+	for _, chain := range state.VerifiedChains {
+		s.authorities[identityOf(leaf)] = chain[len(chain)-1]
+	}
 	return nil
 }
 
@@ -41,16 +46,25 @@ func identityOf(leaf *x509.Certificate) string {
 	return id
 }
 
-// ServingCertificate is the time that the first of the certificates to end is good for, of those that API servers have shown
-// in TLS handshakes with this client; ok is false before the first one. It asks for nothing: any request makes a handshake
-// when no connection is open.
-func (c *Client) ServingCertificate() (begin, end time.Time, ok bool) {
+// Certificates say how long those of API servers are good for.
+type Certificates struct {
+	Begin, End                   time.Time // of the serving certificate that is the first to end
+	AuthorityBegin, AuthorityEnd time.Time // of the authority that is
+}
+
+// ServingCertificate tells of the certificates that API servers have shown in TLS handshakes with this client; ok is false
+// before the first one. It asks for nothing: any request makes a handshake when no connection is open.
+func (c *Client) ServingCertificate() (out Certificates, ok bool) {
 	c.serving.mu.Lock()
 	defer c.serving.mu.Unlock()
-	for _, leaf := range c.serving.seen {
-		if !ok || leaf.NotAfter.Before(end) {
-			begin, end, ok = leaf.NotBefore, leaf.NotAfter, true
+	for id, leaf := range c.serving.seen {
+		if !ok || leaf.NotAfter.Before(out.End) {
+			out.Begin, out.End = leaf.NotBefore, leaf.NotAfter
 		}
+		if a := c.serving.authorities[id]; a != nil && (out.AuthorityEnd.IsZero() || a.NotAfter.Before(out.AuthorityEnd)) {
+			out.AuthorityBegin, out.AuthorityEnd = a.NotBefore, a.NotAfter
+		}
+		ok = true
 	}
-	return begin, end, ok
+	return out, ok
 }

@@ -116,7 +116,7 @@ func recommendations() []recommendation {
 		{"4.2.6", kubelet, "it makes its chains of iptables", lacks("makeIPTablesUtilChains", "false"), false, ""},
 		{"4.2.8", kubelet, "events are limited as Kubernetes has it", unset("eventRecordQPS"), false, ""},
 		{"4.2.10", kubelet, "client certificates are rotated", is("rotateCertificates", "true"), false, ""},
-		{"4.2.11", kubelet, "serving certificates are asked for and rotated", is("serverTLSBootstrap", "true"), false, "nobody in the cluster approves the requests"},
+		{"4.2.11", kubelet, "serving certificates are asked for and rotated", is("serverTLSBootstrap", "true"), false, ""},
 		{"4.2.12", kubelet, "only strong ciphers are offered", strong("tlsCipherSuites"), false, ""},
 		{"4.2.13", kubelet, "pods have a limit of processes", least("podPidsLimit", 1), false, ""},
 		{"4.2.14", kubelet, "seccomp is on by default", is("seccompDefault", "true"), false, ""},

@@ -72,7 +72,10 @@ type Host struct {
 	CloudProviderExternal bool
 
 	// Runtime of the containers, which the image has: "" is the usual one, or one of Runtimes.
-	Runtime         string
+	Runtime string
+	// RoutedPods: the network knows the way to each node's pods, so nothing but a bridge is wanted for them.
+	RoutedPods bool
+
 	ImageRepository string // "": Kubernetes' own (init)
 	Proxy           Proxy
 	ExtraFiles      []File

@@ -228,13 +228,14 @@ func clusterDocument(h Host) clusterConfiguration {
 	}
 }
 
-// kubeletDocument leaves kernel settings to the kubelet (protectKernelDefaults off), and serving certificates to the kubelet
-// itself: nobody in the cluster would approve its requests for them.
+// kubeletDocument leaves kernel settings to the kubelet (protectKernelDefaults off). Kubelets ask the cluster for serving
+// certificates, and conductors approve the requests: see kube.ApproveServing.
 func kubeletDocument() kubeletConfiguration {
 	k := kubeletConfiguration{
 		typeMeta:           typeMeta{APIVersion: "kubelet.config.k8s.io/v1beta1", Kind: "KubeletConfiguration"},
 		CgroupDriver:       "systemd",
 		RotateCertificates: true,
+		ServerTLSBootstrap: true,
 		TLSMinVersion:      minTLS,
 		TLSCipherSuites:    cipherSuites(),
 		SeccompDefault:     true,

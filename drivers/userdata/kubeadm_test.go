@@ -33,7 +33,9 @@ func goldenHosts() map[string]userdata.Host {
 	ipv6.PodSubnet, ipv6.ServiceSubnet = "10.100.0.0/16,fd00:100::/64", "10.254.0.0/16,fd00:254::/112"
 	ipv6.ControlPlaneEndpoint, ipv6.ImageRepository, ipv6.DNSDomain = "[2001:db8::10]:443", "registry.example.org/k8s", "demo.internal"
 	ipv6.TokenTTL, ipv6.CloudProviderExternal, ipv6.ProviderID, ipv6.NodeLabels = 0, false, "", nil
-	return map[string]userdata.Host{"init": initHost(), "init-ipv6": ipv6, "control-plane": controlPlaneHost(), "worker": workerHost(),
+	routed := workerHost()
+	routed.RoutedPods, routed.Proxy = true, userdata.Proxy{}
+	return map[string]userdata.Host{"worker-routed": routed, "init": initHost(), "init-ipv6": ipv6, "control-plane": controlPlaneHost(), "worker": workerHost(),
 		"worker-kata": sandboxed("kata"), "worker-gvisor": sandboxed("gvisor")}
 }
 

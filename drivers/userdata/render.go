@@ -142,6 +142,7 @@ func assetList() []asset {
 	starts := func(h Host) bool { return h.Role == RoleInit }
 	joins := func(h Host) bool { return h.Role != RoleInit }
 	proxied := func(h Host) bool { return h.Proxy.set() }
+	routed := func(h Host) bool { return h.RoutedPods }
 	system := "/etc/systemd/system/"
 	return []asset{
 		{auditPolicyPath, "0600", []string{"audit-policy.yaml"}, Host.controlPlane},
@@ -151,6 +152,8 @@ func assetList() []asset {
 		{"/usr/local/sbin/jeroboam-metadata-guard", "0700", []string{"metadata-guard.sh"}, always},
 		{system + "jeroboam-metadata-guard.service", "0644", []string{"jeroboam-metadata-guard.service"}, always},
 		{system + "kubelet.service.d/20-jeroboam.conf", "0644", []string{"kubelet-guard.conf"}, always},
+		{"/usr/local/sbin/jeroboam-pod-network", "0700", []string{"pod-network.sh"}, routed},
+		{system + "jeroboam-pod-network.service", "0644", []string{"jeroboam-pod-network.service"}, routed},
 		{"/etc/modules-load.d/jeroboam.conf", "0644", []string{"modules.conf"}, always},
 		{"/etc/sysctl.d/90-jeroboam.conf", "0644", []string{"sysctl.conf"}, func(h Host) bool { return !h.ipv6() }},
 		{"/etc/sysctl.d/90-jeroboam.conf", "0644", []string{"sysctl.conf", "sysctl-ipv6.conf"}, Host.ipv6},

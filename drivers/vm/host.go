@@ -11,7 +11,7 @@ import (
 
 // EnsureHost asks for the server and answers Done when it is ACTIVE. A server that Nova could not build is deleted with
 // its record by RemoveHost; here it is a failure with Nova's own words.
-func (m *Machines) EnsureHost(ctx context.Context, s *drivers.Site, h drivers.Host, userData []byte) drivers.Result {
+func (m *Machines) EnsureHost(ctx context.Context, s *drivers.Site, h drivers.Host, userData drivers.UserData) drivers.Result {
 	n, err := m.compute(ctx, s)
 	if err != nil {
 		return infra.Verdict(err)
@@ -23,10 +23,14 @@ func (m *Machines) EnsureHost(ctx context.Context, s *drivers.Site, h drivers.Ho
 	if !ok || port.ID == "" {
 		return drivers.Failed(drivers.ClassInternal, "host %s has no port yet", h.Name)
 	}
+	data, err := userData(ctx)
+	if err != nil {
+		return drivers.FromError(err)
+	}
 	_, err = m.ensure(ctx, s, drivers.Object{Kind: drivers.KindServer, Name: h.Name, Node: h.Name,
 		Find: func(ctx context.Context) ([]drivers.Found, error) { return m.find(ctx, s, n, h.Name) },
 		Create: func(ctx context.Context) (drivers.Found, error) {
-			id, err := n.CreateServer(ctx, m.spec(s, h, port.ID, userData))
+			id, err := n.CreateServer(ctx, m.spec(s, h, port.ID, data))
 			return drivers.Found{ID: id}, err
 		},
 		Delete: n.DeleteServer})

@@ -31,16 +31,6 @@ func (m *Machines) Leftovers(ctx context.Context, s *drivers.Site) ([]drivers.Re
 			l = append(l, drivers.Resource{Kind: drivers.KindServerGroup, Name: g.Name, ID: g.ID})
 		}
 	}
-	neutron, err := m.neutron(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	ports, err := neutron.FindPorts(ctx, "", s.Cluster.Tag())
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range ports {
-		l = append(l, drivers.Resource{Kind: drivers.KindPort, Name: p.Name, ID: p.ID})
-	}
-	return infra.Unknown(s, l), nil
+	ports, err := m.ports.Marked(ctx, s)
+	return infra.Unknown(s, append(l, ports...)), err
 }

@@ -14,7 +14,7 @@ func (m *Machines) RemoveHost(ctx context.Context, s *drivers.Site, name string)
 	for _, step := range []struct {
 		kind   string
 		remove func(context.Context, *drivers.Site, drivers.Resource) drivers.Result
-	}{{drivers.KindServer, m.removeServer}, {drivers.KindPort, m.removePort}} {
+	}{{drivers.KindServer, m.removeServer}, {drivers.KindPort, m.ports.Remove}} {
 		r, ok := s.Ledger.Find(step.kind, name)
 		if !ok {
 			continue
@@ -32,7 +32,7 @@ func (m *Machines) Remove(ctx context.Context, s *drivers.Site, r drivers.Resour
 	case drivers.KindServer:
 		return m.removeServer(ctx, s, r)
 	case drivers.KindPort:
-		return m.removePort(ctx, s, r)
+		return m.ports.Remove(ctx, s, r)
 	case drivers.KindServerGroup:
 		return m.removeServerGroup(ctx, s, r)
 	}
@@ -82,43 +82,6 @@ func (m *Machines) removeServer(ctx context.Context, s *drivers.Site, r drivers.
 	}
 	if !gone {
 		return drivers.Continue(drivers.PollInterval, "server %s is being deleted", r.Name)
-	}
-	return drivers.FromError(s.Ledger.Forget(ctx, r.Kind, r.Name))
-}
-
-func (m *Machines) removePort(ctx context.Context, s *drivers.Site, r drivers.Resource) drivers.Result {
-	n, err := m.neutron(ctx, s)
-	if err != nil {
-		return infra.Verdict(err)
-	}
-	ids := []string{r.ID}
-	if r.ID == "" {
-		l, err := n.FindPorts(ctx, r.Name, s.Cluster.Tag())
-		if err != nil {
-			return infra.Verdict(err)
-		}
-		ids = nil
-		for _, p := range l {
-			ids = append(ids, p.ID)
-		}
-	}
-	for _, id := range ids {
-		p, err := n.Port(ctx, id)
-		switch {
-		case cloud.IsNotFound(err):
-			continue
-		case err != nil:
-			return infra.Verdict(err)
-		case p.Description != s.Cluster.Tag():
-			return drivers.Failed(drivers.ClassInternal, "port %s (%s) does not carry the mark of this cluster: left alone", r.Name, id)
-		}
-		err = n.DeletePort(ctx, id)
-		if cloud.IsConflict(err) {
-			return drivers.Continue(drivers.PollInterval, "%s", err.Error())
-		}
-		if err != nil && !cloud.IsNotFound(err) {
-			return infra.Verdict(err)
-		}
 	}
 	return drivers.FromError(s.Ledger.Forget(ctx, r.Kind, r.Name))
 }

@@ -18,7 +18,7 @@ const Name = "vm"
 // Machines implements drivers.Machines on Nova.
 type Machines struct {
 	clouds  *cloud.Factory
-	network drivers.Infrastructure
+	ports   infra.HostPorts
 	onExtra func(kind, id string)
 }
 
@@ -26,7 +26,7 @@ var _ drivers.Machines = (*Machines)(nil)
 
 // New makes the driver. Duplicate is told of each object that was found twice; nil is fine.
 func New(clouds *cloud.Factory, network drivers.Infrastructure, duplicate func(kind, id string)) *Machines {
-	return &Machines{clouds: clouds, network: network, onExtra: duplicate}
+	return &Machines{clouds: clouds, onExtra: duplicate, ports: infra.HostPorts{Clouds: clouds, Network: network, Duplicate: duplicate}}
 }
 
 // Name of the driver.
@@ -40,14 +40,6 @@ func (m *Machines) compute(ctx context.Context, s *drivers.Site) (*cloud.Compute
 		return nil, err
 	}
 	return c.Compute()
-}
-
-func (m *Machines) neutron(ctx context.Context, s *drivers.Site) (*cloud.Network, error) {
-	c, err := infra.Clients(ctx, m.clouds, s)
-	if err != nil {
-		return nil, err
-	}
-	return c.Network()
 }
 
 func (m *Machines) ensure(ctx context.Context, s *drivers.Site, o drivers.Object) (drivers.Resource, error) {
@@ -91,43 +83,7 @@ func (m *Machines) EnsureGroup(ctx context.Context, s *drivers.Site, nodeGroup s
 	return infra.Verdict(err)
 }
 
-func portFound(p cloud.Port) drivers.Found {
-	return drivers.Found{ID: p.ID, Attrs: map[string]string{drivers.AttrAddress: p.Address, drivers.AttrSubnetID: p.SubnetID, drivers.AttrNetworkID: p.NetworkID}}
-}
-
 // EnsureAddress makes the host's port.
 func (m *Machines) EnsureAddress(ctx context.Context, s *drivers.Site, h drivers.Host) drivers.Result {
-	networkID, subnetID, ok := m.network.Network(ctx, s)
-	if !ok {
-		return drivers.Failed(drivers.ClassInternal, "the cluster has no network yet")
-	}
-	var groups []string
-	if g, ok := s.Ledger.Find(drivers.KindSecurityGroup, infra.GroupName(s, h.ControlPlane)); ok && g.ID != "" {
-		groups = append(groups, g.ID)
-	}
-	n, err := m.neutron(ctx, s)
-	if err != nil {
-		return infra.Verdict(err)
-	}
-	if r, ok := s.Ledger.Find(drivers.KindPort, h.Name); ok && r.ID != "" {
-		return drivers.Done()
-	}
-	r, err := m.ensure(ctx, s, drivers.Object{Kind: drivers.KindPort, Name: h.Name, Node: h.Name,
-		Find: func(ctx context.Context) ([]drivers.Found, error) {
-			l, err := n.FindPorts(ctx, h.Name, s.Cluster.Tag())
-			var out []drivers.Found
-			for _, p := range l {
-				out = append(out, portFound(p))
-			}
-			return out, err
-		},
-		Create: func(ctx context.Context) (drivers.Found, error) {
-			p, err := n.CreatePort(ctx, h.Name, s.Cluster.Tag(), networkID, subnetID, groups)
-			return portFound(p), err
-		},
-		Delete: n.DeletePort})
-	if err != nil {
-		return infra.Verdict(err)
-	}
-	return infra.Verdict(n.Tag(ctx, "ports", r.ID, s.Cluster.Tag()))
+	return m.ports.Ensure(ctx, s, h)
 }

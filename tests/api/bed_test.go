@@ -24,6 +24,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops/queue"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/ironic"
 	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
 	"github.com/jeroboam-cloud/jeroboam/drivers/vm"
 	"github.com/jeroboam-cloud/jeroboam/internal/certmanager"
@@ -81,7 +82,7 @@ func newBedAt(t testing.TB, haste int) *bed {
 		Clouds: clouds, Secrets: secrets, X509: pki.Options{AllowedExtensions: []string{"keyUsage", "extendedKeyUsage", "subjectAltName", "basicConstraints", "subjectKeyIdentifier"},
 			AllowedKeyUsage: []string{"Digital Signature", "Key Encipherment", "Non Repudiation"}, TermOfValidity: 24 * time.Hour},
 		Defaults: api.Defaults{NetworkDriver: "flannel", NetworkDrivers: []string{"all"}, MaxClusters: 20, AffinityPolicy: "soft-anti-affinity", ServiceDownTime: 3 * time.Minute,
-			ServiceUserRoles: []string{"member"}, EnabledDrivers: []string{vm.Name}, UpgradesInPlace: true},
+			ServiceUserRoles: []string{"member"}, EnabledDrivers: []string{vm.Name, ironic.Name}, MaxBaremetal: -1, UpgradesInPlace: true},
 		CORS: api.CORS{AllowedOrigin: []string{"https://dashboard.example.org"}, AllowCredentials: true, AllowMethods: []string{"GET", "POST"}, AllowHeaders: []string{"X-Auth-Token"},
 			ExposeHeaders: []string{"X-OpenStack-Request-ID"}, MaxAge: 3600},
 		Log: zap.NewNop(), Now: time.Now, NewUUID: uuid.NewString})

@@ -58,7 +58,9 @@ func TestDeleteByForce(t *testing.T) {
 func TestDeleteLeavesNothing(t *testing.T) {
 	b := newBed(t)
 	template := b.one.template(nil)
-	b.one.want(400, "POST", "/v1/clusters", object{"name": "dev", "cluster_template_id": template, "labels": object{"volume_delete_policy": "perhaps"}})
+	for label, value := range map[string]string{"volume_delete_policy": "perhaps", "pod_network_mode": "bridged"} {
+		b.one.want(400, "POST", "/v1/clusters", object{"name": "dev", "cluster_template_id": template, "labels": object{label: value}})
+	}
 	id := b.one.cluster(template, object{"labels": object{"volume_delete_policy": "delete"}})
 	b.work()
 	b.one.await(id, "CREATE_COMPLETE")

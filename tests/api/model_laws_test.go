@@ -91,9 +91,10 @@ func (m *model) statuses() {
 	}
 }
 
-// ledger: what is recorded is in the cloud, and what is in the cloud is recorded.
+// ledger: what is in the cloud is recorded, and what is recorded is in the cloud, unless an operation ended between the two.
 func (m *model) ledger() {
 	m.t.Helper()
+	sound := strings.HasSuffix(m.one.want(200, "GET", m.path, nil).text("status"), "_COMPLETE")
 	cloud := map[string]string{}
 	for kind, l := range m.Left() {
 		for _, x := range l {
@@ -105,7 +106,7 @@ func (m *model) ledger() {
 	for _, r := range m.one.want(200, "GET", m.path+"/resources", nil).list("resources") {
 		id := fmt.Sprint(r["id"])
 		recorded[id] = true
-		if _, there := cloud[id]; !there && r["id"] != nil && id != "" && r["kind"] != "router_interface" {
+		if _, there := cloud[id]; !there && sound && r["id"] != nil && id != "" && r["kind"] != "router_interface" {
 			m.t.Errorf("%v %v is recorded and not in the cloud", r["kind"], r["name"])
 		}
 	}

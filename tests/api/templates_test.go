@@ -140,7 +140,7 @@ func TestTemplateRefusals(t *testing.T) {
 		{"no volume", object{"docker_volume_size": 0}, 400, "greater or equal to 1"}, {"a volume in words", object{"docker_volume_size": "big"}, 400, "Expected integer"},
 		{"a small volume for devicemapper", object{"docker_volume_size": 2, "docker_storage_driver": "devicemapper"}, 400, "at least 3 GB"},
 		{"no truth", object{"registry_enabled": "maybe"}, 400, field + "registry_enabled. Value: 'maybe'"}, {"a number that is no truth", object{"public": 2}, 400, "Expected boolean"},
-		{"another kind of machines", object{"server_type": "lxd"}, 400, field + "server_type"}, {"machines that there are not", object{"server_type": "bm"}, 400, "bm"},
+		{"another kind of machines", object{"server_type": "lxd"}, 400, field + "server_type"}, {"machines with a flavor of servers", object{"server_type": "bm", "flavor_id": "m1.medium"}, 400, "not for bare metal"},
 		{"an unknown driver", object{"driver": "k8s_docker"}, 400, "Driver k8s_docker"}, {"long tags", object{"tags": strings.Repeat("x", 256)}, 400, field + "tags"},
 		{"a list of labels", object{"labels": []string{"a"}}, 400, field + "labels"}, {"a label in a label", object{"labels": object{"a": object{}}}, 400, `"a"`}, {"a label of nothing", object{"labels": object{"a": nil}}, 400, `"a"`},
 		{"no TLS", object{"tls_disabled": true}, 400, field + "tls_disabled"}, // a cluster without it would be open to everybody: refused in words

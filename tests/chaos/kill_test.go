@@ -2,9 +2,15 @@ package chaos
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
@@ -18,10 +24,10 @@ import (
 const settling = 5 * time.Minute
 
 // TestKill ends a conductor with SIGKILL in the middle of a create and another one in the middle of the delete, and takes
-// broker and API away meanwhile.
+// broker and API away meanwhile. Other services hear of each operation's begin and end all the same.
 func TestKill(t *testing.T) {
 	broker := testenv.StartBroker(t)
-	s := stack.Start(t, stack.Options{Broker: broker, Speed: 10})
+	s := stack.Start(t, stack.Options{Broker: broker, Speed: 10, Sections: []string{"[oslo_messaging_notifications]\ndriver = messagingv2\n[oslo_messaging_rabbit]\namqp_durable_queues = true"}})
 	x := s.One
 	x.Want(t, 201, "POST", "/v1/clustertemplates", map[string]any{"name": "k8s", "coe": "kubernetes", "image_id": rig.ImageName, "flavor_id": rig.Flavor,
 		"master_flavor_id": rig.Flavor, "external_network_id": "public", "master_lb_enabled": true})
@@ -60,6 +66,48 @@ func TestKill(t *testing.T) {
 	x.Gone(t, uuid, settling)
 	if left := s.Left(t, x.ProjectID); len(left) > 0 {
 		t.Errorf("left in the cloud: %v", left)
+	}
+	hears(t, broker, "create pending", "create success", "delete pending", "delete success")
+}
+
+// hears fails the test unless these notifications are there, and no others: each under one id, however often it was sent.
+func hears(t *testing.T, broker *testenv.Broker, want ...string) {
+	t.Helper()
+	conn, err := amqp.Dial(strings.Replace(broker.URL, "rabbit://", "amqp://", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, copies := map[string]string{}, 0 // of what was heard
+	testenv.Eventually(t, settling, "the notifications", func() bool {
+		d, ok, err := ch.Get("notifications.info", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			return len(ids) >= len(want)
+		}
+		var outer map[string]string
+		var m struct {
+			ID      string `json:"message_id"`
+			Payload struct{ Action, Outcome string }
+		}
+		if err := errors.Join(json.Unmarshal(d.Body, &outer), json.Unmarshal([]byte(outer["oslo.message"]), &m)); err != nil {
+			t.Fatalf("%v: %s", err, d.Body)
+		}
+		if _, again := ids[m.ID]; again {
+			copies++
+		}
+		ids[m.ID] = m.Payload.Action + " " + m.Payload.Outcome
+		return false
+	})
+	t.Logf("%d notifications came, %d of them twice", len(ids)+copies, copies)
+	if got := slices.Sorted(maps.Values(ids)); !slices.Equal(got, want) {
+		t.Errorf("heard was %v, want %v", got, want)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
 
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 	"github.com/jeroboam-cloud/jeroboam/tests/rig"
@@ -44,6 +45,7 @@ type bed struct {
 	real      bool
 	authURL   string
 	projectID string
+	user      drivers.Credential
 	admin     *gophercloud.ProviderClient
 	tenant    *cloud.Clients // a member of the project, as a cluster's user is
 	service   *cloud.Clients // an administrator, as the service is
@@ -87,13 +89,14 @@ func newBedBeside(t *testing.T, b *bed) *bed {
 func (b *bed) settle() {
 	b.t.Helper()
 	name, password := "contract-"+uuid.NewString(), uuid.NewString()
-	b.projectID = b.newProject(name, password)
+	b.projectID, b.user.UserID = b.newProject(name, password)
+	b.user.ProjectID, b.user.Password = b.projectID, password
 	b.factory = b.newFactory(name, password, name)
 	b.tenant = b.login(b.factory)
 }
 
 // newProject makes a project and a user of the same name.
-func (b *bed) newProject(name, password string) string {
+func (b *bed) newProject(name, password string) (projectID, userID string) {
 	b.t.Helper()
 	ctx, k := b.t.Context(), b.identity()
 	p, err := projects.Create(ctx, k, projects.CreateOpts{Name: name, DomainID: "default"}).Extract()
@@ -112,7 +115,7 @@ func (b *bed) newProject(name, password string) string {
 			b.must(roles.Assign(ctx, k, r.ID, roles.AssignOpts{UserID: u.ID, ProjectID: p.ID}).ExtractErr())
 		}
 	}
-	return p.ID
+	return p.ID, u.ID
 }
 
 func (b *bed) identity() *gophercloud.ServiceClient {

@@ -13,8 +13,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/cluster"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
@@ -62,17 +60,6 @@ func (b *bed) mirror() cluster.AddonSources {
 		b.t.Fatal(err)
 	}
 	return cluster.AddonSources{Catalogue: catalogue, Fetcher: addons.NewFetcher(server.Client().Transport), AuthURL: b.cloud.AuthURL(), Region: "RegionOne"}
-}
-
-// clientset of a cluster, as its administrator.
-func (b *bed) clientset(v *db.ClusterView) *kubernetes.Clientset {
-	b.t.Helper()
-	ca, cert, key := b.signed(v, b.secrets, ops.SecretCA)
-	c, err := kubernetes.NewForConfig(&rest.Config{Host: *v.APIAddress, TLSClientConfig: rest.TLSClientConfig{CAData: ca.Certificate, CertData: cert, KeyData: key}})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return c
 }
 
 // addonObjects lists what carries the label of add-ons, of the kinds that tests look for.

@@ -26,6 +26,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/drivers/infra"
+	"github.com/jeroboam-cloud/jeroboam/drivers/ironic"
 	"github.com/jeroboam-cloud/jeroboam/drivers/vm"
 	"github.com/jeroboam-cloud/jeroboam/internal/certmanager"
 	"github.com/jeroboam-cloud/jeroboam/internal/log"
@@ -103,7 +104,8 @@ func (b *bed) conductor(owner string) *conductor.Conductor {
 	in := infra.New(infra.Config{UserDomain: "jeroboam", Roles: []string{"member"}, OwnCredentials: b.own}, b.clouds, nil)
 	kube := &cluster.KubeClients{}
 	b.t.Cleanup(kube.Close)
-	e := &cluster.Executor{Store: b.store, Infra: in, Machines: map[string]drivers.Machines{vm.Name: vm.New(b.clouds, in, nil)}, Secrets: secrets, Kube: kube, Log: b.log, DrainTimeout: cmp.Or(b.drain, 15*time.Minute), RebootTimeout: 5 * time.Minute,
+	e := &cluster.Executor{Store: b.store, Infra: in, Machines: map[string]drivers.Machines{vm.Name: vm.New(b.clouds, in, nil),
+		ironic.Name: ironic.New(ironic.Config{RackProperty: "rack", AvoidFor: time.Hour}, b.clouds, in, nil)}, Secrets: secrets, Kube: kube, Log: b.log, DrainTimeout: cmp.Or(b.drain, 15*time.Minute), RebootTimeout: 5 * time.Minute,
 		Runner: flow.Runner{Parallel: 16}, Now: time.Now, KeySize: 2048, Validity: 24 * time.Hour, PollInterval: 100 * time.Millisecond, OwnCredentials: b.own, Addons: b.addons, Publisher: b.publisher}
 	return &conductor.Conductor{Config: conductor.Config{Workers: 16, Lease: 10 * time.Second, SweepInterval: 50 * time.Millisecond, RingAgain: time.Second},
 		Host: owner, Owner: owner, Store: b.store, Queue: b.queue, Executor: e, Log: b.log}

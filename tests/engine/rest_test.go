@@ -170,3 +170,35 @@ func (b *bed) due() {
 		b.t.Fatal(err)
 	}
 }
+
+// TestAnOperationThatWaitedIsCancelled: what ended before it has not called its node groups settled, so that it can be
+// asked for again.
+func TestAnOperationThatWaitedIsCancelled(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	stop := b.run(b.conductor("one"))
+	id := b.completed(order{name: "dev", masters: 1, workers: 1})
+	stop()
+	b.request(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 2 })
+	if err := b.rest(id, ops.ClusterHibernate); err != nil {
+		t.Fatal(err)
+	}
+	err := b.store.ChangeCluster(context.Background(), id, func(s *db.Snapshot) error {
+		for _, o := range s.Operations {
+			o.CancelRequested = ops.Kind(o.Kind) == ops.ClusterHibernate
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.run(b.conductor("two"))
+	v := b.reaches(id, ops.UpdateFailed)
+	for _, g := range v.NodeGroups {
+		if want := map[string]string{"default-master": ops.CreateComplete, "default-worker": ops.UpdateFailed}[g.Name]; g.Status != want {
+			t.Errorf("%s is %s, want %s\n%s", g.Name, g.Status, want, b.events(id))
+		}
+	}
+	b.deleted(id)
+}

@@ -6,8 +6,6 @@ import (
 
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
@@ -18,12 +16,7 @@ import (
 // runtimeClasses of a cluster, as its API tells them to an administrator.
 func (b *bed) runtimeClasses(v *db.ClusterView) map[string]nodev1.RuntimeClass {
 	b.t.Helper()
-	ca, cert, key := b.signed(v, b.secrets, ops.SecretCA)
-	c, err := kubernetes.NewForConfig(&rest.Config{Host: *v.APIAddress, TLSClientConfig: rest.TLSClientConfig{CAData: ca.Certificate, CertData: cert, KeyData: key}})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	l, err := c.NodeV1().RuntimeClasses().List(b.t.Context(), metav1.ListOptions{})
+	l, err := b.clientset(v).NodeV1().RuntimeClasses().List(b.t.Context(), metav1.ListOptions{})
 	if err != nil {
 		b.t.Fatal(err)
 	}

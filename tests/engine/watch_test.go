@@ -29,7 +29,7 @@ func (b *bed) watcher(c *conductor.Conductor) *periodic.Watcher {
 		b.t.Fatal("the conductor has another executor")
 	}
 	return &periodic.Watcher{Config: periodic.Config{DriftInterval: time.Nanosecond, HealAfter: time.Millisecond, HealShare: 34, HealPerHour: 3, Parallel: 4},
-		Health: periodic.KubernetesConfig{HealthInterval: time.Nanosecond}, Store: b.store, Sights: e, Ring: c.Ring, Jitter: func() float64 { return 0 },
+		Health: periodic.KubernetesConfig{HealthInterval: time.Nanosecond}, Store: b.store, Sights: e, ApproveServing: e.ApproveServing, Ring: c.Ring, Jitter: func() float64 { return 0 },
 		NewUUID: uuid.NewString, CertificateLeft: func(time.Duration) {}, Log: b.log}
 }
 

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"strings"
@@ -43,7 +44,7 @@ func newSimEtcd(t *testing.T, nodes ...string) *simEtcd {
 		return userdata.KeyPair{Certificate: a.Certificate, PrivateKey: a.PrivateKey}
 	}
 	b.keys = &userdata.PKI{CA: pair(b.ca), FrontProxyCA: pair(front), EtcdCA: pair(b.etcd), SigningCA: b.ca.Certificate,
-		ServiceAccountPrivate: private, ServiceAccountPublic: public}
+		ServiceAccountPrivate: private, ServiceAccountPublic: public, EncryptionKey: []byte(base64.StdEncoding.EncodeToString(make([]byte, 32)))}
 	for _, node := range nodes {
 		b.start(node)
 	}
@@ -120,6 +121,29 @@ func (b *simEtcd) awaitReady(nodes ...string) {
 			return nil
 		})
 	}
+	b.approve(nodes...)
+}
+
+// approve gives kubelets their serving certificates, as a conductor does: without them nothing is forwarded.
+func (b *simEtcd) approve(nodes ...string) {
+	b.t.Helper()
+	addresses := map[string][]string{}
+	b.fabric.mu.Lock()
+	for _, node := range nodes {
+		addresses[node] = []string{b.fabric.address(node)}
+	}
+	b.fabric.mu.Unlock()
+	access, _ := b.access()
+	c := connect(b.t, access)
+	eventually(b.t, func() error {
+		s, err := c.ApproveServing(b.t.Context(), addresses)
+		for _, node := range nodes {
+			if err == nil && !s.Issued[node] {
+				err = fmt.Errorf("the kubelet of %s has no serving certificate: %v", node, s.Refused)
+			}
+		}
+		return err
+	})
 }
 
 func (b *simEtcd) awaitLine(node, text string) {

@@ -17,7 +17,7 @@ const (
 
 // TestService runs everything against one service. Parts that wait for the cloud run beside each other, as tenants do.
 func TestService(t *testing.T) {
-	s := stack.Start(t, stack.Options{Speed: 20, Config: "[oslo_messaging_notifications]\ndriver = messagingv2"})
+	s := stack.Start(t, stack.Options{Speed: 20, Sections: []string{"[oslo_messaging_notifications]\ndriver = messagingv2"}})
 	t.Run("protocol", func(t *testing.T) { protocol(t, s) })
 	t.Run("bad input", func(t *testing.T) { badInput(t, s) })
 	t.Run("together", func(t *testing.T) {

@@ -114,18 +114,18 @@ func (l *listener) about(t *testing.T, cluster string, count int) (out []heard) 
 
 // notifications tells what oslo.messaging's listener hears of a cluster: what happened before it came, too.
 func notifications(t *testing.T, s *stack.Stack) {
-	id := template(t, s.One, "told", nil)
-	uuid, _ := s.One.Want(t, 202, "POST", "/v1/clusters", map[string]any{"name": "told", "cluster_template_id": id}).JSON(t)["uuid"].(string)
-	s.One.Settled(t, uuid, "CREATE_COMPLETE", settling)
+	id := template(t, s.Two, "told", nil)
+	uuid, _ := s.Two.Want(t, 202, "POST", "/v1/clusters", map[string]any{"name": "told", "cluster_template_id": id}).JSON(t)["uuid"].(string)
+	s.Two.Settled(t, uuid, "CREATE_COMPLETE", settling)
 	l := listen(t, s)
 	same(t, []string{"magnum.cluster.create info pending CREATE_IN_PROGRESS", "magnum.cluster.create info success CREATE_COMPLETE"}, l.about(t, uuid, 2))
 
 	s.Inject(t, sim.Rule{Service: "compute", Method: "POST", PathRegexp: "/servers$", Name: "^told-.*worker", Action: sim.Action{Fault: "No valid host was found."}})
-	s.One.Want(t, 202, "POST", "/v1/clusters/"+uuid+"/actions/resize", map[string]any{"node_count": 2})
-	s.One.Settled(t, uuid, "UPDATE_FAILED", settling)
-	s.Two.Want(t, 404, "DELETE", "/v1/clusters/"+uuid, nil)
-	s.One.Want(t, 204, "DELETE", "/v1/clusters/"+uuid, nil)
-	s.One.Gone(t, uuid, settling)
+	s.Two.Want(t, 202, "POST", "/v1/clusters/"+uuid+"/actions/resize", map[string]any{"node_count": 2})
+	s.Two.Settled(t, uuid, "UPDATE_FAILED", settling)
+	s.One.Want(t, 404, "DELETE", "/v1/clusters/"+uuid, nil)
+	s.Two.Want(t, 204, "DELETE", "/v1/clusters/"+uuid, nil)
+	s.Two.Gone(t, uuid, settling)
 	all := l.about(t, uuid, 6)
 	same(t, []string{"magnum.cluster.update info pending UPDATE_IN_PROGRESS", "magnum.cluster.update error failure UPDATE_FAILED",
 		"magnum.cluster.delete info pending DELETE_IN_PROGRESS", "magnum.cluster.delete info success DELETE_COMPLETE"}, all[2:])
@@ -133,7 +133,7 @@ func notifications(t *testing.T, s *stack.Stack) {
 	for _, h := range all {
 		ids[h.Metadata.MessageID] = true
 		who := h.Payload.Initiator
-		if who["user_id"] != s.One.UserID || who["project_id"] != s.One.ProjectID || h.Context["user_id"] != s.One.UserID || !regexp.MustCompile("^req-").MatchString(text(h.Context["request_id"])) {
+		if who["user_id"] != s.Two.UserID || who["project_id"] != s.Two.ProjectID || h.Context["user_id"] != s.Two.UserID || !regexp.MustCompile("^req-").MatchString(text(h.Context["request_id"])) {
 			t.Errorf("%s by %v, in the context %v", h, who, h.Context)
 		}
 		if !regexp.MustCompile(`^container-infra\.conductor-[12]$`).MatchString(h.Publisher) || h.Payload.Target.Name != "told" || h.Payload.Target.Attachments[0].Content.MasterCount != 1 ||

@@ -37,10 +37,12 @@ type Guests struct {
 	options                    Options
 	clock                      sim.Clock
 	compute, network, balancer *gophercloud.ServiceClient
-	life                       context.Context //nolint:containedctx // of the hosts, not of a request
+	baremetal                  *gophercloud.ServiceClient // nil: there is none
+	life                       context.Context            //nolint:containedctx // of the hosts, not of a request
 
 	mu        sync.Mutex
 	nodes     map[string]*kube.Node
+	disks     map[string]string                 // of machines: what was written to them last
 	listening map[string]map[int]func(net.Conn) // by server and port
 	seen      picture
 	sockets   map[string]net.Listener // by address and port
@@ -54,7 +56,7 @@ func Run(t testing.TB, admin *gophercloud.ProviderClient, region string, o Optio
 	t.Helper()
 	eo := gophercloud.EndpointOpts{Region: region}
 	ctx, cancel := context.WithCancel(context.Background())
-	g := &Guests{options: o, clock: sim.NewClock(o.Speed), life: ctx, nodes: map[string]*kube.Node{}, listening: map[string]map[int]func(net.Conn){}, sockets: map[string]net.Listener{}}
+	g := &Guests{options: o, clock: sim.NewClock(o.Speed), life: ctx, nodes: map[string]*kube.Node{}, disks: map[string]string{}, listening: map[string]map[int]func(net.Conn){}, sockets: map[string]net.Listener{}}
 	for _, s := range []struct {
 		client **gophercloud.ServiceClient
 		make   func(*gophercloud.ProviderClient, gophercloud.EndpointOpts) (*gophercloud.ServiceClient, error)
@@ -64,6 +66,7 @@ func Run(t testing.TB, admin *gophercloud.ProviderClient, region string, o Optio
 			t.Fatal(err)
 		}
 	}
+	g.baremetal = ironic(func() (*gophercloud.ServiceClient, error) { return openstack.NewBareMetalV1(admin, eo) })
 	g.compute.Microversion = "2.73" // from 2.3 on an administrator is shown user data
 	done := make(chan struct{})
 	go func() {
@@ -98,6 +101,10 @@ func (g *Guests) look() error {
 	if err != nil {
 		return err
 	}
+	machines, err := g.machines()
+	if err != nil {
+		return err
+	}
 	g.mu.Lock()
 	g.seen = seen
 	there := map[string]bool{}
@@ -109,7 +116,7 @@ func (g *Guests) look() error {
 		}
 	}
 	for id := range g.nodes {
-		if !there[id] {
+		if !there[id] && g.disks[id] == "" {
 			gone = append(gone, id)
 		}
 	}
@@ -117,6 +124,7 @@ func (g *Guests) look() error {
 	for _, id := range gone {
 		g.stop(id)
 	}
+	g.attend(machines)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.open()

@@ -26,6 +26,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/drivers/infra"
+	"github.com/jeroboam-cloud/jeroboam/drivers/ironic"
 	"github.com/jeroboam-cloud/jeroboam/drivers/vm"
 	"github.com/jeroboam-cloud/jeroboam/internal/certmanager"
 )
@@ -171,7 +172,8 @@ func (r *Rig) Conductor(t testing.TB, o ConductorOptions) *conductor.Conductor {
 	return &conductor.Conductor{
 		Config: conductor.Config{Workers: max(o.Workers, 1), Lease: time.Minute, PollInterval: o.Poll, SweepInterval: time.Second, RingAgain: 30 * time.Second},
 		Host:   o.Owner, Owner: o.Owner, Store: o.Store, Queue: o.Queue, Log: l,
-		Executor: &cluster.Executor{Store: o.Store, Infra: in, Machines: map[string]drivers.Machines{vm.Name: vm.New(clouds, in, nil)}, Secrets: secrets,
+		Executor: &cluster.Executor{Store: o.Store, Infra: in, Machines: map[string]drivers.Machines{vm.Name: vm.New(clouds, in, nil),
+			ironic.Name: ironic.New(ironic.Config{RackProperty: "rack", AvoidFor: time.Hour}, clouds, in, nil)}, Secrets: secrets,
 			Kube: k, Log: l, Runner: flow.Runner{Parallel: max(o.Parallel, 1), Clock: r.now}, Now: time.Now,
 			KeySize: 2048, Validity: 24 * time.Hour, PollInterval: o.Poll, DrainTimeout: 15 * time.Minute, RebootTimeout: 5 * time.Minute,
 			Publisher: "container-infra." + o.Owner},

@@ -40,8 +40,8 @@ type Options struct {
 	Conductors int
 	// Quotas of a project in the simulated cloud, «name=limit», instead of its defaults.
 	Quotas []string
-	// Config are more sections of the configuration.
-	Config string
+	// Sections are added to the configuration.
+	Sections []string
 	// Real: the cloud is that of `make test-openstack`. There is one place in its catalogue for Jeroboam, so one stack at a
 	// time, unless it is one with Traffic.
 	Real bool
@@ -113,8 +113,8 @@ func (s *Stack) amongSimulated(t testing.TB, bin, keystone, domain string, servi
 	if _, err := rand.Read(key); err != nil {
 		t.Fatal(err)
 	}
-	return s.config(t, via(t, o.Traffic, "identity", keystone), api, service, o.Config,
-		"[service_user]\ndomain = "+domain+"\nroles = member", "[certificates]\ncert_manager_type = x509keypair\nencryption_keys = "+base64.StdEncoding.EncodeToString(key))
+	return s.config(t, via(t, o.Traffic, "identity", keystone), api, service,
+		append([]string{"[service_user]\ndomain = " + domain + "\nroles = member", "[certificates]\ncert_manager_type = x509keypair\nencryption_keys = " + base64.StdEncoding.EncodeToString(key)}, o.Sections...)...)
 }
 
 // amongReal gives the configuration for the real cloud, with secrets in Barbican.
@@ -134,8 +134,8 @@ func (s *Stack) amongReal(t testing.TB, keystone, domain string, service *Tenant
 	}
 	members := []string{"member", "load-balancer_member"} // what Octavia wants of one
 	s.One, s.Two, s.Admin = s.tenant(t, members...), s.tenant(t, members...), s.tenant(t, "admin")
-	return s.config(t, via(t, o.Traffic, "identity", keystone), port, service, o.Config,
-		"[service_user]\ndomain = "+domain+"\nroles = member,load-balancer_member", "[certificates]\ncert_manager_type = barbican")
+	return s.config(t, via(t, o.Traffic, "identity", keystone), port, service,
+		append([]string{"[service_user]\ndomain = " + domain + "\nroles = member,load-balancer_member", "[certificates]\ncert_manager_type = barbican"}, o.Sections...)...)
 }
 
 func (s *Stack) startSimulator(t testing.TB, bin, keystone string, port int, service *Tenant, o Options) {
@@ -163,6 +163,7 @@ func (s *Stack) config(t testing.TB, keystone string, port int, service *Tenant,
 		"[keystone_authtoken]\nwww_authenticate_uri = " + keystone + "\n" + identity,
 		"[keystone_auth]\n" + identity,
 		"[quotas]\nmax_clusters_per_project = 1000",
+		"[drivers]\nenabled = vm,ironic",
 	}, append(more, "")...), "\n"))
 }
 

@@ -54,7 +54,7 @@ func (s *Service) Conductor() (*Conductor, error) {
 	network := infra.New(infra.Config{OwnCredentials: s.own, UserDomain: s.cfg.ServiceUser.Domain, Roles: s.cfg.ServiceUser.Roles}, s.clouds, m.Duplicate)
 	machines := map[string]drivers.Machines{}
 	for _, name := range s.cfg.Drivers.Enabled {
-		machines[name] = knownDrivers()[name](s.clouds, network, m.Duplicate)
+		machines[name] = knownDrivers()[name](s.cfg, s.clouds, network, m.Duplicate)
 	}
 	c := &Conductor{clients: &cluster.KubeClients{}}
 	executor := &cluster.Executor{
@@ -66,7 +66,7 @@ func (s *Service) Conductor() (*Conductor, error) {
 		Config: s.cfg.Conductor, Host: host, Owner: host + "/" + uuid.NewString(), Store: s.store, Queue: s.queue, Log: s.log, Metrics: m, Executor: executor,
 	}
 	c.watcher = &periodic.Watcher{
-		Config: s.cfg.Periodic, Health: s.cfg.Kubernetes, Store: s.store, Sights: executor, Ring: c.worker.Ring, Jitter: rand.Float64, NewUUID: uuid.NewString, CertificateLeft: m.CertificateLeft, InPlace: s.cfg.Binaries.URL != "",
+		Config: s.cfg.Periodic, Health: s.cfg.Kubernetes, Store: s.store, Sights: executor, ApproveServing: executor.ApproveServing, Ring: c.worker.Ring, Jitter: rand.Float64, NewUUID: uuid.NewString, CertificateLeft: m.CertificateLeft, InPlace: s.cfg.Binaries.URL != "",
 		Log: s.log, Metrics: periodic.NewMetrics(s.registry),
 	}
 	if c.relay, err = s.relay(); err != nil {

@@ -53,6 +53,7 @@ type Config struct {
 	ServiceUser  ServiceUser
 	Drivers      Drivers
 	Addons       Addons
+	Ironic       Ironic
 	ProxyHeaders ProxyHeaders
 	CORS         api.CORS
 }
@@ -84,6 +85,7 @@ func (c *Config) groups() []oslo.Group {
 		{Name: "cinder", Target: &c.Cinder},
 		{Name: "drivers", Target: &c.Drivers},
 		{Name: "addons", Target: &c.Addons, Help: "What clusters get beside what kubeadm puts into them."},
+		{Name: "ironic", Target: &c.Ironic, Help: "Bare metal: which of Ironic's nodes are ours. Nova and others have the rest."},
 		{Name: "oslo_middleware", Target: &c.ProxyHeaders},
 		{Name: "cors", Target: &c.CORS, Help: "Web pages of other origins that may use the API from a browser."},
 	}
@@ -231,5 +233,6 @@ func (c *Config) defaults() api.Defaults {
 		BootVolumeSize: c.Cinder.BootVolumeSize, BootVolumeType: c.Cinder.BootVolumeType, DockerVolumeType: c.Cinder.DockerVolumeType,
 		AffinityPolicy: c.Cluster.AffinityPolicy, ServiceDownTime: c.Default.ServiceDownTime,
 		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled, Addons: c.Addons.Enabled, UpgradesInPlace: c.Binaries.URL != "",
+		MaxBaremetal: c.Quotas.MaxBaremetal, Baremetal: c.Ironic.driver().Pool,
 	}
 }

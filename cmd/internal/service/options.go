@@ -1,6 +1,11 @@
 package service
 
-import "time"
+import (
+	"time"
+
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/ironic"
+)
 
 // Default is what group [DEFAULT] has beside the options of the log.
 type Default struct {
@@ -45,7 +50,8 @@ type Template struct {
 
 // Quotas is group [quotas].
 type Quotas struct {
-	MaxClusters int `opt:"max_clusters_per_project" default:"20" min:"0" help:"Clusters that a project without a quota of its own may have"`
+	MaxClusters  int `opt:"max_clusters_per_project" default:"20" min:"0" help:"Clusters that a project without a quota of its own may have"`
+	MaxBaremetal int `opt:"max_baremetal_nodes_per_project" default:"-1" min:"-1" help:"Bare-metal nodes that a project without a quota of its own (resource BaremetalNode) may have in all its clusters; -1: no limit"`
 }
 
 // Cinder is group [cinder].
@@ -64,4 +70,17 @@ type ServiceUser struct {
 // Drivers is group [drivers].
 type Drivers struct {
 	Enabled []string `opt:"enabled" default:"vm" help:"Drivers of machines that clusters may use"`
+}
+
+// Ironic is group [ironic].
+type Ironic struct {
+	ConductorGroup string        `opt:"conductor_group" help:"Conductor group of the nodes that clusters may have; unset: of any"`
+	Owner          string        `opt:"owner" help:"Project that owns the nodes that clusters may have; unset: any"`
+	Shard          string        `opt:"shard" help:"Shard of the nodes that clusters may have; unset: any. Ironic knows shards from microversion 1.82 on"`
+	RackProperty   string        `opt:"rack_property" default:"rack" help:"Property of a node that says in which rack it stands. Where it has none, a trait CUSTOM_RACK_… says it. The nodes of a node group are spread over racks"`
+	AvoidTime      time.Duration `opt:"avoid_time" default:"21600" min:"0" unit:"s" help:"Seconds for which a node is not tried again that could not be deployed. It stands in the node's extra, as jeroboam_avoid"`
+}
+
+func (i Ironic) driver() ironic.Config {
+	return ironic.Config{Pool: cloud.Pool{ConductorGroup: i.ConductorGroup, Owner: i.Owner, Shard: i.Shard}, RackProperty: i.RackProperty, AvoidFor: i.AvoidTime}
 }

@@ -22,6 +22,8 @@ type cluster struct {
 	clock       Clock
 	store       *store
 	schema      *schema
+	// servingBootstrap: kubelets ask for serving certificates
+	servingBootstrap bool
 
 	mu sync.Mutex
 	// controllers is another one each time that the first member goes on, so that nobody adds to one that is waited for
@@ -47,7 +49,7 @@ type kubelet struct {
 func newCluster(p *plan, clock Clock, types *schema) *cluster {
 	return &cluster{
 		config: *p.config.cluster, authorities: p.authorities,
-		clock: clock, store: newStore(clock), schema: types,
+		clock: clock, store: newStore(clock), schema: types, servingBootstrap: servingBootstrap(p.config.kubelet),
 		kubelets: map[string]*kubelet{}, machines: map[string]*machine{},
 	}
 }

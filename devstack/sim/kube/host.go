@@ -205,6 +205,12 @@ func (n *Node) runKubelet(ctx context.Context, m *machine) error {
 	if err != nil {
 		return err
 	}
+	err = n.retry(ctx, "kubelet: failed to request a serving certificate", 0, true, func(context.Context) error {
+		return m.report(func() error { return c.requestServing(m) })
+	})
+	if err != nil {
+		return err
+	}
 	c.kubeletUp(r.name)
 	n.onPowerOff(func() { c.kubeletDown(r.name) })
 	n.say(fmt.Sprintf("kubelet: Successfully registered node %q", r.name))

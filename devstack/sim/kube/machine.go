@@ -47,6 +47,7 @@ type machine struct {
 	endEtcd   func()      // nil while no etcd runs
 	manager   *manager    // nil while none runs
 	kubelet   kubeletLife // zero while none runs
+	served    bool        // the kubelet has a serving certificate
 }
 
 // apiServer is a running one.

@@ -3,7 +3,9 @@ package kube
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,8 +34,39 @@ func (c *cluster) register(r *registration, host Host, version string) error {
 		if c.manages(t) {
 			initialize(node)
 		}
+		c.allocate(t, node)
 		return c.putNode(t, before, node)
 	})
+}
+
+// podBits is the length of the prefix that each node has for its pods, which is the controller manager's default for IPv4.
+const podBits = 24
+
+// allocate gives a node the first addresses for pods that no other has, as the controller manager does.
+func (c *cluster) allocate(t *transaction, node *corev1.Node) {
+	all, err := netip.ParsePrefix(strings.Split(c.config.Networking.PodSubnet, ",")[0])
+	if node.Spec.PodCIDR != "" || err != nil || !all.Addr().Is4() || all.Bits() > podBits {
+		return
+	}
+	taken := map[string]bool{}
+	for _, o := range t.list(c.schema.kind("Node"), "") {
+		if other, err := toNode(o); err == nil {
+			taken[other.Spec.PodCIDR] = true
+		}
+	}
+	for a := all.Masked().Addr(); all.Contains(a); {
+		if cidr := netip.PrefixFrom(a, podBits).String(); !taken[cidr] {
+			node.Spec.PodCIDR, node.Spec.PodCIDRs = cidr, []string{cidr}
+			return
+		}
+		next := a.As4()
+		for i := podBits/8 - 1; i >= 0; i-- {
+			if next[i]++; next[i] != 0 {
+				break
+			}
+		}
+		a = netip.AddrFrom4(next)
+	}
 }
 
 // markReady makes a node Ready. Without a Node object there is nothing to do: a kubelet registers when it starts, and not

@@ -98,6 +98,8 @@ func (q *query) setVerb(r *http.Request) error {
 	case q.subresource == "":
 	case q.subresource == "status" && q.kind.status:
 		delete(verbs, http.MethodDelete)
+	case q.subresource == "approval" && q.kind.Kind == "CertificateSigningRequest":
+		verbs = map[string]string{http.MethodGet: "get", http.MethodPut: "update"}
 	case q.subresource == "portforward" && q.kind.Kind == "Pod":
 		verbs = map[string]string{http.MethodPost: "create", http.MethodGet: "create"} // the latter for websockets
 	case q.subresource == "eviction" && q.kind.Kind == "Pod":
@@ -159,6 +161,8 @@ func selectable(k *kind, field string) bool {
 		return k.Kind == "Pod"
 	case "spec.unschedulable":
 		return k.Kind == "Node"
+	case "spec.signerName":
+		return k.Kind == "CertificateSigningRequest"
 	case "type":
 		return k.Kind == "Secret"
 	case "involvedObject.name", "involvedObject.kind", "involvedObject.namespace", "involvedObject.uid", "reason":

@@ -148,6 +148,9 @@ func (s *server) update(w http.ResponseWriter, r *http.Request, q *query) (any, 
 	if err != nil {
 		return nil, err
 	}
+	if q.subresource == "approval" {
+		s.cluster.signServing(q.name)
+	}
 	return s.render(q, stored), nil
 }
 
@@ -194,7 +197,7 @@ func limitTo(q *query, before, posted object) object {
 		return posted
 	}
 	after, from := posted.DeepCopy(), before
-	if q.subresource == "status" {
+	if q.subresource == "status" || q.subresource == "approval" {
 		managed := posted.GetManagedFields()
 		after, from = before.DeepCopy(), posted
 		after.SetManagedFields(managed)

@@ -88,6 +88,7 @@ func kinds() []*kind {
 		in(st(v1("policy", "PodDisruptionBudget", "poddisruptionbudgets", "pdb"))),
 		in(v1("coordination.k8s.io", "Lease", "leases")),
 		v1("node.k8s.io", "RuntimeClass", "runtimeclasses"),
+		st(v1("certificates.k8s.io", "CertificateSigningRequest", "certificatesigningrequests", "csr")),
 		v1("scheduling.k8s.io", "PriorityClass", "priorityclasses", "pc"),
 		in(v1("networking.k8s.io", "NetworkPolicy", "networkpolicies", "netpol")),
 		loose(st(v1("apiregistration.k8s.io", "APIService", "apiservices"))),

@@ -24,6 +24,10 @@ prepare() {
 	modprobe -a overlay br_netfilter || say "kernel modules could not be loaded"
 	sysctl -p /etc/sysctl.d/90-jeroboam.conf || say "not all kernel settings could be made"
 	add_runtime
+	if [ -e /etc/systemd/system/jeroboam-pod-network.service ]; then
+		systemctl enable jeroboam-pod-network.service
+		systemctl start --no-block jeroboam-pod-network.service
+	fi
 	systemctl enable containerd.service kubelet.service
 	systemctl restart containerd.service
 }

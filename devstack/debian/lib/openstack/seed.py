@@ -10,14 +10,18 @@ import sys
 import openstack
 
 FLAVORS = (("1", "c.tiny", 1, 512, 0), ("2", "m1.small", 2, 2048, 20), ("3", "m1.medium", 2, 4096, 40),
-           ("4", "m1.large", 4, 8192, 80))
+           ("4", "m1.large", 4, 8192, 80), ("5", "bm.general", 8, 16384, 200))
+EXTRA_SPECS = {"bm.general": {"resources:CUSTOM_BAREMETAL": "1", "resources:VCPU": "0", "resources:MEMORY_MB": "0",
+                              "resources:DISK_GB": "0"}}
 IMAGES = {
     "ubuntu-24.04-kube-v1.37.2": {"os_distro": "ubuntu", "os_version": "24.04", "kube_version": "v1.37.2",
                                   "architecture": "x86_64", "min_disk": 10},
     "cirros": {"architecture": "x86_64"},
 }
 NETWORKS = (("public", "0.0/17", {"is_router_external": True}), ("lan", "128.0/17", {"is_shared": True}))
-NODES = 6
+NODES = 8
+RACKS = 4
+TRAITS = ["CUSTOM_BIOS_VIRTUALIZATION", "HW_CPU_X86_VMX"]
 
 
 def tell(kind, name, found):
@@ -31,12 +35,17 @@ def networks(c, prefix):
         c.network.find_subnet(name + "-subnet") or c.network.create_subnet(
             name=name + "-subnet", network_id=network.id, ip_version=4, cidr=f"{prefix}.{range_of}", is_dhcp_enabled=False)
         tell("network", name, network)
+    name = "ironic-provisioning"
+    tell("network", name, c.network.find_network(name) or c.network.create_network(name=name))
 
 
 def flavors(c):
     for number, name, vcpus, ram, disk in FLAVORS:
-        tell("flavor", name, c.compute.find_flavor(name) or c.compute.create_flavor(
-            id=number, name=name, vcpus=vcpus, ram=ram, disk=disk))
+        flavor = c.compute.find_flavor(name) or c.compute.create_flavor(
+            id=number, name=name, vcpus=vcpus, ram=ram, disk=disk)
+        if name in EXTRA_SPECS:
+            c.compute.create_flavor_extra_specs(flavor, EXTRA_SPECS[name])
+        tell("flavor", name, flavor)
 
 
 def zones(c):
@@ -71,7 +80,9 @@ def nodes(c):
     for number in range(NODES):
         node = c.baremetal.find_node(f"bm{number}") or c.baremetal.create_node(
             name=f"bm{number}", driver="fake-hardware", resource_class="baremetal", provision_state="enroll",
-            properties={"cpus": 8, "memory_mb": 16384, "local_gb": 200, "cpu_arch": "x86_64"})
+            properties={"cpus": 8, "memory_mb": 16384, "local_gb": 200, "cpu_arch": "x86_64",
+                        "rack": f"r{number % RACKS + 1}"})
+        c.baremetal.set_node_traits(node, TRAITS)
         if not list(c.baremetal.ports(node=node.id)):
             c.baremetal.create_port(node_id=node.id, address=f"52:54:00:00:00:{number:02x}")
         made.append(node)

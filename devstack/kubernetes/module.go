@@ -1,0 +1,135 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+)
+
+// module is a Go module whose programs are built, static, by a small module that requires it.
+type module struct {
+	name, path, version string
+	programs            []program
+	tags                string
+	symbols             map[string]string // set by the linker
+	// staging is the version of the modules that the module keeps in its own repository and replaces by folders there;
+	// "": such replacements are left out, since what it requires is published.
+	staging string
+	// unlisted: the checksum database does not have it.
+	unlisted bool
+}
+
+// program has a name and an import path.
+type program struct{ name, path string }
+
+// wrapper is the go.mod of the module that requires this one: replacements count in the main module only, so those of the
+// required one are repeated.
+func (m module) wrapper(goMod []byte) ([]byte, error) {
+	from, err := modfile.Parse("go.mod", goMod, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read the go.mod of %s: %w", m.name, err)
+	}
+	to := new(modfile.File)
+	steps := []error{to.AddModuleStmt("kubernetes.test/" + m.name)}
+	if from.Go != nil {
+		steps = append(steps, to.AddGoStmt(from.Go.Version))
+	}
+	for _, g := range from.Godebug {
+		steps = append(steps, to.AddGodebug(g.Key, g.Value))
+	}
+	steps = append(steps, to.AddRequire(m.path, m.version))
+	for _, r := range from.Replace {
+		path, version := r.New.Path, r.New.Version
+		if version == "" { // a folder of its repository
+			if m.staging == "" {
+				continue
+			}
+			path, version = r.Old.Path, m.staging
+		}
+		steps = append(steps, to.AddReplace(r.Old.Path, r.Old.Version, path, version))
+	}
+	if err := errors.Join(steps...); err != nil {
+		return nil, fmt.Errorf("write a go.mod for %s: %w", m.name, err)
+	}
+	to.Cleanup()
+	return to.Format()
+}
+
+// ldflags leave out the symbol table and set the versions.
+func (m module) ldflags() string {
+	flags := []string{"-s", "-w"}
+	for _, name := range slices.Sorted(maps.Keys(m.symbols)) {
+		flags = append(flags, "-X", name+"="+m.symbols[name])
+	}
+	return strings.Join(flags, " ")
+}
+
+// prepare downloads the module and writes the wrapper.
+func (m module) prepare(ctx context.Context, folder string) error {
+	out, err := m.goCommand(ctx, folder, "mod", "download", "-json", m.path+"@"+m.version)
+	if err != nil {
+		return err
+	}
+	var got struct{ Dir, GoMod string }
+	if err := json.Unmarshal(out, &got); err != nil {
+		return fmt.Errorf("download %s %s: %w", m.name, m.version, err)
+	}
+	goMod, err := os.ReadFile(got.GoMod)
+	if err != nil {
+		return fmt.Errorf("download %s %s: %w", m.name, m.version, err)
+	}
+	wrapper, err := m.wrapper(goMod)
+	if err != nil {
+		return err
+	}
+	sums, err := os.ReadFile(filepath.Join(got.Dir, "go.sum"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return errors.Join(os.WriteFile(filepath.Join(folder, "go.mod"), wrapper, 0o644), os.WriteFile(filepath.Join(folder, "go.sum"), sums, 0o644))
+}
+
+// build makes one program in the folder that was prepared.
+func (m module) build(ctx context.Context, folder string, p program) (string, error) {
+	out := filepath.Join(folder, p.name)
+	args := []string{"build", "-trimpath", "-ldflags", m.ldflags(), "-o", out}
+	if m.tags != "" {
+		args = append(args, "-tags", m.tags)
+	}
+	_, err := m.goCommand(ctx, folder, append(args, p.path)...)
+	return out, err
+}
+
+func (m module) goCommand(ctx context.Context, folder string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", strings.TrimSpace("GOFLAGS="+os.Getenv("GOFLAGS")+" -mod=mod -buildvcs=false"))
+	if m.unlisted {
+		cmd.Env = append(cmd.Env, "GONOSUMDB="+m.path)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: go %s: %w: %s", m.name, m.version, args[0], err, tail(stderr.Bytes(), 2000))
+	}
+	return out, nil
+}
+
+// tail is the end of an output.
+func tail(b []byte, n int) string {
+	if len(b) > n {
+		b = b[len(b)-n:]
+	}
+	return strings.TrimSpace(string(b))
+}

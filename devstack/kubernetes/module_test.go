@@ -1,0 +1,61 @@
+package kubernetes
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestWrapper(t *testing.T) {
+	const own = `module example.org/thing
+
+go 1.26.0
+
+godebug default=go1.26
+
+require example.org/staging/api v0.0.0
+
+replace (
+	example.org/staging/api => ./staging/src/api
+	example.org/fork => example.org/better v1.2.3
+)
+`
+	for _, x := range []struct{ name, staging, want string }{
+		{name: "what it keeps in its repository is taken as published",
+			want: "module kubernetes.test/thing\n\ngo 1.26.0\n\ngodebug default=go1.26\n\nrequire example.org/thing v1.37.2\n\nreplace example.org/fork => example.org/better v1.2.3\n"},
+		{name: "what it keeps in its repository is taken at the version of its own", staging: "v0.37.2",
+			want: "module kubernetes.test/thing\n\ngo 1.26.0\n\ngodebug default=go1.26\n\nrequire example.org/thing v1.37.2\n\n" +
+				"replace example.org/staging/api => example.org/staging/api v0.37.2\n\nreplace example.org/fork => example.org/better v1.2.3\n"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			got, err := module{name: "thing", path: "example.org/thing", version: "v1.37.2", staging: x.staging}.wrapper([]byte(own))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(x.want, string(got)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestVersionsReachThePrograms(t *testing.T) {
+	m := kubernetesModule("v1.36.5")
+	for _, want := range []string{"-X k8s.io/component-base/version.gitVersion=v1.36.5", "-X k8s.io/component-base/version.gitMinor=36", "-X k8s.io/client-go/pkg/version.gitVersion=v1.36.5"} {
+		if !strings.Contains(m.ldflags(), want) {
+			t.Errorf("%q is not in %q", want, m.ldflags())
+		}
+	}
+	if m.staging != "v0.36.5" {
+		t.Errorf("staging modules are taken at %s", m.staging)
+	}
+}
+
+func TestReleasesGoDown(t *testing.T) {
+	for i, r := range Releases()[1:] {
+		if newer := minor(Releases()[i].Kubernetes); minor(r.Kubernetes) >= newer {
+			t.Errorf("%s does not come before 1.%s", r.Kubernetes, newer)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package kubernetes
+
+import "strings"
+
+// Release is a version of Kubernetes with the images that its kubeadm asks for.
+type Release struct {
+	Kubernetes string
+	Etcd       string // its image has the tag without «v» and with «-0»
+	CoreDNS    string
+	Pause      string // there is no module of it: the program is our own
+}
+
+// Releases are the versions that are built, the newest first. Upgrades go from the second to the first.
+func Releases() []Release {
+	return []Release{
+		{Kubernetes: "v1.37.2", Etcd: "v3.7.0", CoreDNS: "v1.14.6", Pause: "3.10.2"},
+		{Kubernetes: "v1.36.5", Etcd: "v3.6.8", CoreDNS: "v1.14.2", Pause: "3.10.2"},
+	}
+}
+
+// Versions of what is the same with every Kubernetes.
+const (
+	containerdVersion = "v2.2.1"
+	pluginsVersion    = "v1.7.1" // of the container network interface
+	providerVersion   = "v1.32.0"
+	debianSuite       = "bookworm"
+)
+
+// minor is the second part of a version.
+func minor(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 3 {
+		return ""
+	}
+	return parts[1]
+}
+
+// programs of a Kubernetes node and control plane.
+func kubernetesPrograms() []string {
+	return []string{"kubeadm", "kubelet", "kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"}
+}
+
+// modulesOf a release: what its host image is made of, and was not for a newer one.
+func modulesOf(r Release) []module {
+	list := []module{kubernetesModule(r.Kubernetes), etcdModule(r.Etcd), corednsModule(r.CoreDNS)}
+	if r == Releases()[0] {
+		list = append([]module{containerdModule(), pluginsModule()}, list...)
+	}
+	return list
+}
+
+func kubernetesModule(version string) module {
+	const about = "k8s.io/component-base/version"
+	m := module{name: "kubernetes", path: "k8s.io/kubernetes", version: version, staging: "v0." + strings.TrimPrefix(version, "v1."), symbols: map[string]string{
+		about + ".gitVersion": version, about + ".gitMajor": "1", about + ".gitMinor": minor(version), about + ".gitTreeState": "clean",
+		about + ".gitCommit": "module", about + ".buildDate": "1970-01-01T00:00:00Z", "k8s.io/client-go/pkg/version.gitVersion": version,
+	}}
+	for _, name := range kubernetesPrograms() {
+		m.programs = append(m.programs, program{name: name, path: "k8s.io/kubernetes/cmd/" + name})
+	}
+	return m
+}
+
+func etcdModule(version string) module {
+	const path = "go.etcd.io/etcd/server/v3"
+	return module{name: "etcd", path: path, version: version, programs: []program{{"etcd", path}}}
+}
+
+func corednsModule(version string) module {
+	const path = "github.com/coredns/coredns"
+	return module{name: "coredns", path: path, version: version, programs: []program{{"coredns", path}}}
+}
+
+func containerdModule() module {
+	const path = "github.com/containerd/containerd/v2"
+	return module{name: "containerd", path: path, version: containerdVersion, tags: "no_btrfs,no_devmapper,no_zfs",
+		symbols:  map[string]string{path + "/version.Version": containerdVersion},
+		programs: []program{{"containerd", path + "/cmd/containerd"}, {"containerd-shim-runc-v2", path + "/cmd/containerd-shim-runc-v2"}, {"ctr", path + "/cmd/ctr"}}}
+}
+
+func pluginsModule() module {
+	const path = "github.com/containernetworking/plugins"
+	m := module{name: "cni-plugins", path: path, version: pluginsVersion}
+	for _, p := range []string{"main/bridge", "main/loopback", "main/ptp", "ipam/host-local", "meta/portmap", "meta/firewall", "meta/tuning"} {
+		m.programs = append(m.programs, program{p[strings.LastIndex(p, "/")+1:], path + "/plugins/" + p})
+	}
+	return m
+}
+
+func providerModule() module {
+	const path = "k8s.io/cloud-provider-openstack"
+	return module{name: "cloud-provider-openstack", path: path, version: providerVersion, unlisted: true,
+		symbols: map[string]string{path + "/pkg/version.Version": providerVersion},
+		programs: []program{
+			{"openstack-cloud-controller-manager", path + "/cmd/openstack-cloud-controller-manager"},
+			{"cinder-csi-plugin", path + "/cmd/cinder-csi-plugin"},
+		}}
+}

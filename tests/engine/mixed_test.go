@@ -1,0 +1,258 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/ironic"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+)
+
+// metalNodes is how many the simulated cloud has.
+const metalNodes = 8
+
+// ironic is the service's way to Ironic.
+func (b *bed) ironic() *cloud.Baremetal {
+	b.t.Helper()
+	c, err := b.clouds.Service(context.Background())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	i, err := c.Baremetal(context.Background())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return i
+}
+
+func (b *bed) metal() []cloud.BaremetalNode {
+	b.t.Helper()
+	l, err := b.ironic().Nodes(context.Background(), cloud.NodeFilter{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return l
+}
+
+// machineOf a host: the node that has its instance.
+func (b *bed) machineOf(id, node string) cloud.BaremetalNode {
+	b.t.Helper()
+	instance := b.node(id, node).HostID
+	for _, n := range b.metal() {
+		if n.InstanceID == instance {
+			return n
+		}
+	}
+	b.t.Fatalf("no machine has instance %q of node %s\n%s", instance, node, b.events(id))
+	return cloud.BaremetalNode{}
+}
+
+// onMetal makes a group one of machines.
+func onMetal(g *db.NodeGroup, s *ops.GroupSpec) {
+	g.Driver, s.FlavorID, s.ResourceClass, s.Traits = ironic.Name, "5", "CUSTOM_BAREMETAL", []string{"HW_CPU_X86_VMX"}
+}
+
+// allFree insists on all machines being to be had again, with nothing of a cluster on them.
+func (b *bed) allFree() {
+	b.t.Helper()
+	testenv.Eventually(b.t, eventually, "all machines to be available again", func() bool {
+		return !slices.ContainsFunc(b.metal(), func(n cloud.BaremetalNode) bool { return n.Unusable(time.Now()) != "" })
+	})
+	for _, n := range b.metal() {
+		vifs, err := b.ironic().VIFs(context.Background(), n.ID)
+		if err != nil || len(vifs) > 0 || n.Lessee != "" || len(n.InstanceInfo) > 0 {
+			b.t.Errorf("node %s has lessee %q, ports %v and %v left, %v", n.Title(), n.Lessee, vifs, n.InstanceInfo, err)
+		}
+	}
+	if l, err := b.ironic().Allocations(context.Background(), ""); err != nil || len(l) > 0 {
+		b.t.Errorf("allocations are left: %v, %v", l, err)
+	}
+}
+
+// TestMixed: three control planes and two workers on Nova, two workers on metal, in one network behind one load balancer.
+func TestMixed(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	c := b.conductor("one")
+	b.run(c, b.conductor("two"))
+	id := b.older("mix", 3, 2, true)
+	old := b.image(oldImage).ID
+	b.addGroup(id, b.group("metal", db.RoleWorker, 2, func(g *db.NodeGroup, s *ops.GroupSpec) {
+		onMetal(g, s)
+		g.ImageID, s.ImageID, s.KubeVersion = oldImage, old, oldVersion
+	}))
+	v := b.reaches(id, ops.UpdateComplete)
+	names := b.namesOf(id, "metal")
+	nodes, racks := b.kubeNodes(v, b.secrets), map[string]bool{}
+	for _, name := range names {
+		n, x := b.machineOf(id, name), nodes[name]
+		rack := fmt.Sprint(n.Properties["rack"])
+		racks[rack] = true
+		if n.State != "active" || n.Lessee != b.project || n.InstanceInfo["display_name"] != name {
+			t.Errorf("the machine of %s: %+v", name, n)
+		}
+		if !x.Ready || x.Labels[ops.ServerTypeLabel] != "bm" || x.Labels[ops.RackLabel] != rack || x.Labels[ops.ResourceClassLabel] != "CUSTOM_BAREMETAL" || x.Labels[ops.TraitLabelPrefix+"HW_CPU_X86_VMX"] != "true" {
+			t.Errorf("node %s: ready %v, labels %v", name, x.Ready, x.Labels)
+		}
+	}
+	if len(names) != 2 || len(nodes) != 7 || len(racks) != 2 {
+		t.Fatalf("metal %v in racks %v, %d nodes\n%s", names, racks, len(nodes), b.events(id))
+	}
+
+	for _, size := range []int{4, 2} {
+		b.request(id, ops.NodeGroupResize, "metal", func(g *db.NodeGroup) { g.NodeCount = size })
+		b.reaches(id, ops.UpdateComplete)
+		if n := len(b.namesOf(id, "metal")); n != size || len(b.kubeNodes(v, b.secrets)) != 5+size {
+			t.Fatalf("after a resize to %d: %d\n%s", size, n, b.events(id))
+		}
+	}
+
+	names = b.namesOf(id, "metal")
+	machines := map[string]string{}
+	for _, name := range names {
+		machines[name] = b.machineOf(id, name).ID
+	}
+	b.requestWith(id, ops.ClusterUpgrade, "", nil, b.upgradeOf(id, 1))
+	b.reaches(id, ops.UpdateComplete)
+	if got := b.versions(id); len(got) != 1 || got[newVersion] != 7 {
+		t.Errorf("after the upgrade: %v\n%s", got, b.events(id))
+	}
+	for _, name := range names {
+		if n := b.machineOf(id, name); n.ID != machines[name] || n.InstanceInfo["image_source"] != b.image(newImage).ID {
+			t.Errorf("%s is on %s, was on %s, and made of %v", name, n.ID, machines[name], n.InstanceInfo["image_source"])
+		}
+	}
+	if n := b.told(id, "drain "+names[0], "done"); n < 1 {
+		t.Errorf("%s was not drained before it was made anew", names[0])
+	}
+	b.quiet(id, "a comparison with the cloud", func() { b.drift(b.watcher(c)) })
+	b.deleted(id)
+	if !strings.Contains(b.events(id), "is being cleaned") {
+		t.Errorf("nobody said that the machines are being cleaned\n%s", b.events(id))
+	}
+	b.allFree()
+}
+
+// metalCluster is one of one server and so many machines, which are healed.
+func metalCluster(t *testing.T, o sim.Options, workers, haste int) (b *bed, id string) {
+	t.Helper()
+	b = newBed(t, o)
+	b.secrets = b.rows()
+	c := b.conductor("one")
+	hurry(t, c, haste)
+	b.run(c)
+	id = b.completed(order{name: "metal", masters: 1, workers: workers, group: func(g *db.NodeGroup, s *ops.GroupSpec) {
+		if g.Role == db.RoleWorker {
+			onMetal(g, s)
+		}
+	}})
+	return b, id
+}
+
+// healed asks for the healing of a node whose machine has lost its power, and tells what became of it.
+func (b *bed) healed(id, name, ends string, faults ...sim.Rule) *db.ClusterView {
+	b.t.Helper()
+	n := b.machineOf(id, name)
+	b.person("admin").must(http.MethodPut, "/baremetal/v1/nodes/"+n.ID+"/states/power", map[string]any{"target": "power off"}, nil)
+	b.missed(id, name)
+	for _, rule := range faults {
+		if err := b.cloud.Inject(rule); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	b.requestWith(id, ops.NodeGroupHeal, "default-worker", nil, ops.Heal{Nodes: []string{name}})
+	return b.reaches(id, ends)
+}
+
+// TestAMachineIsHealed in the order of what costs least.
+func TestAMachineIsHealed(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fault []sim.Rule
+		ends  string
+		steps map[string]string // step: words of an event of it
+		same  bool              // on its own machine, with its name
+	}{
+		{"a reboot is enough", nil, ops.UpdateComplete, map[string]string{"soft reboot of %s": "done"}, true},
+		{"it is made anew where it is", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Stuck: true}}},
+			ops.UpdateComplete, map[string]string{"rebuild %s": "done"}, true},
+		{"another one takes its place", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Stuck: true}},
+			{Service: "baremetal", Method: "PUT", PathRegexp: "/states/provision$", Times: 1, Action: sim.Action{Fault: "the disk is broken"}}},
+			ops.UpdateComplete, nil, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b, id := metalCluster(t, sim.Options{}, 2, 200)
+			name := b.namesOf(id, "default-worker")[0]
+			machine := b.machineOf(id, name).ID
+			v := b.healed(id, name, tc.ends, tc.fault...)
+			b.cloud.ClearFaults()
+			for step, words := range tc.steps {
+				if b.told(id, fmt.Sprintf(step, name), words) == 0 {
+					t.Errorf("nothing is told of %s\n%s", step, b.events(id))
+				}
+			}
+			now := b.namesOf(id, "default-worker")
+			if len(now) != 2 || len(b.kubeNodes(v, b.secrets)) != 3 || slices.Contains(now, name) != tc.same {
+				t.Fatalf("the workers are %v, %s was ill\n%s", now, name, b.events(id))
+			}
+			if tc.same && b.machineOf(id, name).ID != machine {
+				t.Errorf("it is on another machine\n%s", b.events(id))
+			}
+			b.deleted(id)
+		})
+	}
+}
+
+// TestMachinesThatCannotBeDeployed are left alone, by everybody, and others taken.
+func TestMachinesThatCannotBeDeployed(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	if err := b.cloud.Inject(sim.Rule{Service: "baremetal", Method: "PUT", PathRegexp: "/states/provision$", Times: 1, Action: sim.Action{Fault: "the disk is broken"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "metal", masters: 1, workers: 1, group: func(g *db.NodeGroup, s *ops.GroupSpec) {
+		if g.Role == db.RoleWorker {
+			onMetal(g, s)
+		}
+	}})
+	avoided := slices.DeleteFunc(b.metal(), func(n cloud.BaremetalNode) bool { _, yes := n.Avoided(time.Now()); return !yes })
+	if len(avoided) != 1 || !strings.Contains(fmt.Sprint(avoided[0].Extra), "the disk is broken") || avoided[0].InstanceID != "" {
+		t.Errorf("avoided are %+v\n%s", avoided, b.events(id))
+	}
+	if r := b.recorded(id, drivers.KindAllocation); len(r) != 1 || r[0].CloudID == "" {
+		t.Errorf("the ledger: %+v", r)
+	}
+	b.deleted(id)
+}
+
+// TestNotEnoughMachines fails for want of capacity, and leaves nothing.
+func TestNotEnoughMachines(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.run(b.conductor("one"))
+	id := b.order(order{name: "metal", masters: 1, workers: metalNodes + 1, group: func(g *db.NodeGroup, s *ops.GroupSpec) {
+		if g.Role == db.RoleWorker {
+			onMetal(g, s)
+		}
+	}})
+	v := b.settle(id)
+	if v == nil || v.Status != ops.CreateFailed || !strings.Contains(brief(v), "no node of resource class CUSTOM_BAREMETAL") {
+		t.Fatalf("it is %s\n%s", brief(v), b.events(id))
+	}
+	b.deleted(id)
+	b.allFree()
+}

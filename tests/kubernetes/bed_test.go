@@ -1,0 +1,223 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+
+	binaries "github.com/jeroboam-cloud/jeroboam/devstack/kubernetes"
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim/namespaces"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+	"github.com/jeroboam-cloud/jeroboam/tests/rig"
+)
+
+// The user of the simulated cloud whose clusters these are.
+const (
+	user     = "demo"
+	password = "secret"
+)
+
+// bed is a cloud of real hosts with the service in front of it.
+type bed struct {
+	*testing.T
+	cloud                   *sim.Cloud
+	hosts                   *namespaces.Bed
+	infra, compute, network *gophercloud.ServiceClient
+	folder, kubectl         string
+}
+
+// cache is what was built; a test without it fails, since it is asked for by name.
+func cache(t *testing.T) binaries.Cache {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("NOT TESTED: a real Kubernetes takes minutes")
+	}
+	c, err := binaries.OpenCache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := binaries.Releases()[0]
+	for _, path := range []string{c.Root(), c.Tree(r)} {
+		if _, err := os.Stat(path); err != nil {
+			t.Fatalf("%v: `make kubernetes-binaries` makes it", err)
+		}
+	}
+	return c
+}
+
+// namespaced makes the hypervisor.
+func namespaced(t *testing.T) *namespaces.Bed {
+	t.Helper()
+	c := cache(t)
+	images := map[string]namespaces.Image{}
+	for _, r := range binaries.Releases() {
+		tree := c.Tree(r)
+		images[r.Kubernetes] = namespaces.Image{Files: filepath.Join(tree, binaries.TreeFiles), Containerd: filepath.Join(tree, binaries.TreeContainerd)}
+	}
+	b, err := namespaces.New(namespaces.Options{Root: c.Root(), Images: images, Folder: c.Nodes(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func imageName(version string) string { return "debian-12-kube-" + version }
+
+// newBed starts cloud and service.
+func newBed(t *testing.T) *bed {
+	t.Helper()
+	b := newCloud(t)
+	b.serve()
+	return b
+}
+
+// newCloud starts the cloud alone. It ends with the test, and of failures the hosts' last words are kept.
+func newCloud(t *testing.T) *bed {
+	t.Helper()
+	c := cache(t)
+	b := &bed{T: t, hosts: namespaced(t), folder: t.TempDir(), kubectl: filepath.Join(c.Tree(binaries.Releases()[0]), binaries.TreeFiles, "usr/bin/kubectl")}
+	var images []sim.Image
+	for _, r := range binaries.Releases() {
+		images = append(images, sim.Image{Name: imageName(r.Kubernetes), MinDisk: 10, Properties: map[string]string{
+			"os_distro": "debian", "os_version": "12", "kube_version": r.Kubernetes, "architecture": "x86_64"}})
+	}
+	quick := 200 * time.Millisecond
+	var err error
+	b.cloud, err = sim.New(sim.Options{Speed: 1, Images: images, PublicCIDR: rig.PublicCIDR(t), Hypervisor: b.hosts, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Latency: sim.Latency{ServerBuild: quick, ServerDelete: quick, ServerAction: quick, LoadBalancer: quick, LoadBalancerChange: quick, Volume: quick, Port: quick / 10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.cloud.Close)
+	if err := b.cloud.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.keepWords)
+	b.login()
+	return b
+}
+
+// serve starts the all-in-one for the user's account.
+func (b *bed) serve() {
+	b.Helper()
+	clouds := filepath.Join(b.folder, "clouds.yaml")
+	text := fmt.Sprintf("clouds:\n  mine:\n    region_name: %s\n    auth: {auth_url: %q, username: %s, password: %s, project_name: %s, user_domain_name: Default, project_domain_name: Default}\n",
+		sim.Region, b.cloud.AuthURL(), user, password, user)
+	if err := os.WriteFile(clouds, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	program := filepath.Join(b.folder, "jeroboam")
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "github.com/jeroboam-cloud/jeroboam/cmd/jeroboam").CombinedOutput(); err != nil {
+		b.Fatalf("building jeroboam: %v\n%s", err, out)
+	}
+	listen := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(b))
+	log, err := os.Create(filepath.Join(b.ArtifactDir(), "jeroboam.log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(program, "serve", "--os-cloud", "mine", "--listen", listen, "--data-dir", filepath.Join(b.folder, "data"), "--debug")
+	cmd.Env = append(os.Environ(), "OS_CLIENT_CONFIG_FILE="+clouds)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			b.Errorf("the service ended with %v", err)
+		}
+		_ = log.Close()
+	})
+	testenv.Eventually(b, time.Minute, "the service to answer", func() bool {
+		client := &http.Client{Timeout: time.Second}
+		r, err := client.Get("http://" + listen + "/healthcheck")
+		if err == nil {
+			_ = r.Body.Close()
+		}
+		return err == nil && r.StatusCode == http.StatusOK
+	})
+	url := "http://" + listen
+	b.infra = &gophercloud.ServiceClient{ProviderClient: b.compute.ProviderClient, Endpoint: url + "/", ResourceBase: url + "/v1/", Type: "container-infra", Microversion: "1.14"}
+}
+
+func (b *bed) login() {
+	b.Helper()
+	p, err := openstack.AuthenticatedClient(b.Context(), gophercloud.AuthOptions{IdentityEndpoint: b.cloud.AuthURL(), Username: user, Password: password, DomainName: "Default",
+		AllowReauth: true, Scope: &gophercloud.AuthScope{ProjectName: user, DomainName: "Default"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if b.compute, err = openstack.NewComputeV2(p, gophercloud.EndpointOpts{Region: sim.Region}); err != nil {
+		b.Fatal(err)
+	}
+	if b.network, err = openstack.NewNetworkV2(p, gophercloud.EndpointOpts{Region: sim.Region}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// keepWords keeps what the hosts of a test that failed have to say.
+func (b *bed) keepWords() {
+	if !b.Failed() {
+		return
+	}
+	folder := b.ArtifactDir()
+	for _, s := range b.servers() {
+		for name, command := range map[string][]string{
+			"console":   {"cat", "/var/log/jeroboam-bootstrap.log"},
+			"journal":   {"journalctl", "--no-pager", "--boot"},
+			"container": {"sh", "-c", "tail -n 40 /var/log/pods/*/*/*.log"},
+		} {
+			out, err := b.on(s.name, command...)
+			if err != nil {
+				out += "\n" + err.Error()
+			}
+			if err := os.WriteFile(filepath.Join(folder, s.name+"."+name), []byte(out), 0o600); err != nil {
+				b.Log(err)
+			}
+		}
+	}
+	b.Logf("what the hosts say is in %s", folder)
+}
+
+type server struct{ id, name string }
+
+// servers that there are now.
+func (b *bed) servers() []server {
+	var out []server
+	for _, line := range b.cloud.Resources("")["server"] {
+		id, name, _ := strings.Cut(line, " ")
+		out = append(out, server{id, name})
+	}
+	return out
+}
+
+// on runs a command on a host.
+func (b *bed) on(host string, command ...string) (string, error) {
+	all := b.servers()
+	i := slices.IndexFunc(all, func(s server) bool { return s.name == host })
+	if i < 0 {
+		return "", fmt.Errorf("there is no host %s", host)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd, err := b.hosts.Command(ctx, all[i].id, command...)
+	if err != nil {
+		return "", err
+	}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}

@@ -1,0 +1,156 @@
+package kubernetes
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/containerinfra/v1/clusters"
+
+	binaries "github.com/jeroboam-cloud/jeroboam/devstack/kubernetes"
+)
+
+const changeTimeout = 30 * time.Minute
+
+// TestHighlyAvailable is the life of a cluster of three control planes behind a load balancer and two workers.
+func TestHighlyAvailable(t *testing.T) {
+	b := newBed(t)
+	newest, older := binaries.Releases()[0].Kubernetes, binaries.Releases()[1].Kubernetes
+	next := b.template(newest)
+	c := b.create("large", b.template(older), 3, 2, true, map[string]string{"auto_healing_enabled": "true"})
+	within(t, c, "every node is ready", func(c *cluster) { c.has(3, 2, older) })
+	within(t, c, "pods and Services", func(c *cluster) {
+		c.deploy(4)
+		c.connected()
+	})
+	within(t, c, "the API outlives a control plane", func(c *cluster) { c.loseControlPlane() })
+	within(t, c, "resize up and down", func(c *cluster) {
+		for _, count := range []int{3, 2} {
+			c.resize(count)
+			c.has(3, count, older)
+		}
+		c.served(4)
+		c.connected()
+	})
+	within(t, c, "a disruption budget is kept", func(c *cluster) { c.guarded() })
+	within(t, c, "upgrade by a minor version", func(c *cluster) {
+		size := 1
+		if _, err := clusters.Upgrade(c.Context(), c.infra, c.id, clusters.UpgradeOpts{ClusterTemplate: next, MaxBatchSize: &size}).Extract(); err != nil {
+			c.Fatal(err)
+		}
+		c.settled("UPDATE_COMPLETE", 2*changeTimeout)
+		c.has(3, 2, newest)
+		c.served(4)
+		c.connected()
+	})
+	within(t, c, "new authorities", func(c *cluster) {
+		before := c.do("config", "view", "--raw", "-o", "jsonpath={.clusters[0].cluster.certificate-authority-data}")
+		if _, err := c.infra.Patch(c.Context(), c.infra.ResourceBase+"certificates/"+c.id, nil, nil, nil); err != nil {
+			c.Fatal(err)
+		}
+		c.settled("UPDATE_COMPLETE", changeTimeout)
+		c.access()
+		if after := c.do("config", "view", "--raw", "-o", "jsonpath={.clusters[0].cluster.certificate-authority-data}"); after == before {
+			c.Error("the authority is the old one")
+		}
+		c.has(3, 2, newest)
+		c.connected()
+	})
+	within(t, c, "a kubelet that was killed is healed", func(c *cluster) { c.healed() })
+	within(t, c, "delete", func(c *cluster) { c.remove() })
+}
+
+// resize sets the number of workers.
+func (c *cluster) resize(count int) {
+	c.Helper()
+	if _, err := clusters.Resize(c.Context(), c.infra, c.id, clusters.ResizeOpts{NodeCount: &count}).Extract(); err != nil {
+		c.Fatal(err)
+	}
+	c.settled("UPDATE_COMPLETE", changeTimeout)
+}
+
+// loseControlPlane lets the kernel of one panic, sees the API answer all the same, and starts it again.
+func (c *cluster) loseControlPlane() {
+	c.Helper()
+	var lost node
+	for _, n := range c.nodes() {
+		if n.master {
+			lost = n
+		}
+	}
+	var id string
+	for _, s := range c.servers() {
+		if s.name == lost.name {
+			id = s.id
+		}
+	}
+	if err := c.hosts.Panic(id); err != nil {
+		c.Fatal(err)
+	}
+	is := func(status string) func(string) bool { return func(out string) bool { return out == status } }
+	ready := []string{"get", "node", lost.name, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`}
+	c.eventually(3*time.Minute, "node "+lost.name+" to be missed", is("Unknown"), ready...)
+	c.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: written-meanwhile}\n")
+	if _, err := c.compute.Post(c.Context(), c.compute.ServiceURL("servers", id, "action"), map[string]any{"reboot": map[string]any{"type": "HARD"}}, nil, nil); err != nil && !strings.Contains(err.Error(), "EOF") {
+		c.Fatal(err)
+	}
+	c.eventually(5*time.Minute, "node "+lost.name+" to be back", is("True"), ready...)
+}
+
+// guarded: what a budget protects stays as long as the time of a drain lasts; a worker goes when there is room elsewhere.
+func (c *cluster) guarded() {
+	c.Helper()
+	c.apply("apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web}\nspec: {minAvailable: 3, selector: {matchLabels: {app: web}}}\n")
+	stop, fewest := make(chan struct{}), make(chan int, 1)
+	go func() {
+		least := 4
+		for tick := time.NewTicker(time.Second); ; {
+			select {
+			case <-stop:
+				tick.Stop()
+				fewest <- least
+				return
+			case <-tick.C:
+				if out, err := c.try("", "get", "deployment", "web", "-o", "jsonpath={.status.availableReplicas}"); err == nil && out != "" {
+					least = min(least, int(out[0]-'0'))
+				}
+			}
+		}
+	}()
+	c.resize(1)
+	close(stop)
+	if least := <-fewest; least < 3 {
+		c.Errorf("only %d of 4 pods were there at times, and the budget wants 3", least)
+	}
+	c.has(3, 1, c.nodes()[0].version)
+	c.resize(2)
+	c.do("delete", "poddisruptionbudget", "web")
+}
+
+// healed stops a worker's kubelet for good, and waits until the conductor has done something about it.
+func (c *cluster) healed() {
+	c.Helper()
+	var sick string
+	for _, n := range c.nodes() {
+		if !n.master {
+			sick = n.name
+		}
+	}
+	if out, err := c.on(sick, "systemctl", "stop", "kubelet"); err != nil {
+		c.Fatal(err, out)
+	}
+	ready := func() int {
+		n := 0
+		for _, x := range c.nodes() {
+			if x.ready {
+				n++
+			}
+		}
+		return n
+	}
+	began := time.Now()
+	c.eventually(5*time.Minute, "the node to be missed", func(string) bool { return ready() == 4 }, "version")
+	c.eventually(20*time.Minute, "five nodes to be ready again", func(string) bool { return ready() == 5 }, "version")
+	c.Logf("healed after %.0f s", time.Since(began).Seconds())
+	c.settled("UPDATE_COMPLETE", changeTimeout)
+}

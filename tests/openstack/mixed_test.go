@@ -1,0 +1,175 @@
+package openstack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/baremetal/v1/nodes"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+
+	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+	"github.com/jeroboam-cloud/jeroboam/tests/rig"
+	"github.com/jeroboam-cloud/jeroboam/tests/stack"
+)
+
+// metal is Ironic for an administrator.
+type metal struct {
+	t testing.TB
+	c *gophercloud.ServiceClient
+}
+
+func newMetal(t testing.TB) metal {
+	t.Helper()
+	c, err := openstack.NewBareMetalV1(testenv.KeystoneAdmin(t), gophercloud.EndpointOpts{Region: testenv.Region})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Microversion = "1.78"
+	return metal{t, c}
+}
+
+// nodes of the class that the flavour bm.general asks for.
+func (m metal) nodes() []nodes.Node {
+	m.t.Helper()
+	return list(m.t, nodes.ListDetail(m.c, nodes.ListOpts{ResourceClass: "baremetal"}), nodes.ExtractNodes)
+}
+
+// of a project: those that it leases, by id.
+func (m metal) of(projectID string) map[string]nodes.Node {
+	m.t.Helper()
+	out := map[string]nodes.Node{}
+	for _, n := range m.nodes() {
+		if n.Lessee == projectID {
+			out[n.UUID] = n
+		}
+	}
+	return out
+}
+
+// free tells how many can be had.
+func (m metal) free() int {
+	m.t.Helper()
+	return len(slices.DeleteFunc(m.nodes(), func(n nodes.Node) bool {
+		return n.ProvisionState != string(nodes.Available) || n.InstanceUUID != "" || n.Lessee != "" || n.Maintenance
+	}))
+}
+
+// anotherImage is one with the same Kubernetes in it.
+func anotherImage(t *testing.T) string {
+	t.Helper()
+	glance, err := openstack.NewImageV2(testenv.KeystoneAdmin(t), gophercloud.EndpointOpts{Region: testenv.Region})
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := images.ImageVisibilityPublic
+	x, err := images.Create(t.Context(), glance, images.CreateOpts{Name: "another-" + uuid.NewString()[:8], ContainerFormat: "bare", DiskFormat: "raw", Visibility: &public,
+		Properties: map[string]string{"os_distro": "ubuntu", "kube_version": rig.Version, "architecture": "x86_64"}}).Extract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := images.Delete(context.Background(), glance, x.ID).ExtractErr(); err != nil {
+			t.Errorf("deleting an image: %v", err)
+		}
+	})
+	if err := imagedata.Upload(t.Context(), glance, x.ID, bytes.NewReader([]byte("nothing boots here\n"))).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	return x.ID
+}
+
+// TestMixed is the life of a cluster of servers and machines: three control planes and two workers on Nova, two workers on
+// Ironic's nodes, in one network.
+func TestMixed(t *testing.T) {
+	testenv.Require(t, testenv.OpenStack)
+	s := stack.Start(t, stack.Options{Real: true, Conductors: 1, Sections: []string{"[kubernetes]\nhealth_polling_interval = 5", "[periodic]\nheal_after = 5"}})
+	x, c, m := s.One, administrator(t, s), newMetal(t)
+	boot(t)
+	all := m.free()
+	if all < 3 {
+		t.Fatalf("%d nodes can be had, 3 are needed", all)
+	}
+	labels := map[string]any{"auto_healing_enabled": "true"}
+	template(t, x, map[string]any{"labels": labels})
+	id := create(t, x, "mix", map[string]any{"master_count": 3, "node_count": 2})
+
+	since := time.Now()
+	x.Want(t, 202, "POST", "/v1/clusters/mix/nodegroups", map[string]any{"name": "metal", "node_count": 2, "flavor_id": "bm.general", "merge_labels": true, "labels": map[string]any{"server_type": "bm"}})
+	x.Settled(t, "mix", "UPDATE_COMPLETE", patience)
+	took(t, "two machines", since)
+	mine := m.of(x.ProjectID)
+	racks := map[any]bool{}
+	for _, n := range mine {
+		racks[n.Properties["rack"]] = true
+		if n.ProvisionState != string(nodes.Active) {
+			t.Errorf("node %s is %s", n.Name, n.ProvisionState)
+		}
+	}
+	if len(mine) != 2 || len(racks) != 2 {
+		t.Errorf("%d nodes in racks %v", len(mine), racks)
+	}
+
+	for _, size := range []int{3, 2} {
+		since = time.Now()
+		x.Want(t, 202, "POST", "/v1/clusters/mix/actions/resize", map[string]any{"node_count": size, "nodegroup": "metal"})
+		x.Settled(t, "mix", "UPDATE_COMPLETE", patience)
+		took(t, fmt.Sprintf("a resize to %d machines", size), since)
+		if n := len(m.of(x.ProjectID)); n != size {
+			t.Errorf("%d nodes after a resize to %d", n, size)
+		}
+	}
+	heal(t, x, m)
+
+	since = time.Now()
+	before := m.of(x.ProjectID)
+	image := anotherImage(t)
+	template(t, x, map[string]any{"name": "other", "image_id": image, "labels": labels})
+	x.Want(t, 202, "POST", "/v1/clusters/mix/actions/upgrade", map[string]any{"cluster_template": "other", "nodegroup": "metal", "max_batch_size": 1})
+	x.Settled(t, "mix", "UPDATE_COMPLETE", patience)
+	took(t, "an upgrade of two machines where they are", since)
+	for id, n := range m.of(x.ProjectID) {
+		if before[id].InstanceUUID != n.InstanceUUID || n.InstanceInfo["image_source"] != image {
+			t.Errorf("node %s: instance %s, before %s; image %v", n.Name, n.InstanceUUID, before[id].InstanceUUID, n.InstanceInfo["image_source"])
+		}
+	}
+
+	remove(t, x, id)
+	left := c.of(x.ProjectID, s.DomainID)
+	c.parts(left, x.ProjectID)
+	nothingLeft(t, left)
+	testenv.Eventually(t, patience, "all nodes to be available again", func() bool { return m.free() == all })
+}
+
+// heal takes the power from a machine, and waits until it serves again.
+func heal(t *testing.T, x *stack.Tenant, m metal) {
+	t.Helper()
+	since := time.Now()
+	var victim nodes.Node
+	for _, victim = range m.of(x.ProjectID) {
+		break
+	}
+	if err := nodes.ChangePowerState(t.Context(), m.c, victim.UUID, nodes.PowerStateOpts{Target: nodes.PowerOff}).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, patience, "the healing of a machine", func() bool {
+		a := x.Want(t, 200, "GET", "/v1/clusters/mix/operations", nil).JSON(t)["operations"].([]any)
+		return slices.ContainsFunc(a, func(o any) bool {
+			op := o.(map[string]any)
+			return op["kind"] == "nodegroup.heal" && op["status"] == db.OpComplete
+		})
+	})
+	x.Settled(t, "mix", "UPDATE_COMPLETE", patience)
+	took(t, "healing a machine that had lost its power", since)
+	if n := m.of(x.ProjectID)[victim.UUID]; n.InstanceUUID != victim.InstanceUUID || n.PowerState != string(nodes.PowerOn) {
+		t.Errorf("node %s has instance %s, had %s, and is %s", n.Name, n.InstanceUUID, victim.InstanceUUID, n.PowerState)
+	}
+}
