@@ -80,7 +80,12 @@ func (s *Server) updateCluster(c echo.Context) error {
 			return err
 		}
 	}
-	return s.applyClusterChange(c, v.UUID, ch)
+	if ch.labels != nil {
+		if err := s.checkLabels(c, v, ch.labels); err != nil {
+			return err
+		}
+	}
+	return s.applyClusterChange(c, v, ch)
 }
 
 // rollbackOnly: rollback came with 1.3. It is read, and has no effect: it only meant something to Heat.
@@ -107,6 +112,7 @@ func defaultWorker(groups []*db.NodeGroup) *db.NodeGroup {
 // clusterChange is what a patch comes to.
 type clusterChange struct {
 	nodeCount    *int
+	labels       db.Strings // nil: they stay
 	health       *string
 	healthReason db.Strings
 }
@@ -127,6 +133,10 @@ func readClusterChange(before, after map[string]any, minor int) (clusterChange, 
 		case "node_count":
 			n := or(f.Int(name, 0, maxNodes), 1) // removed: back to the default
 			ch.nodeCount = &n
+		case "labels":
+			if ch.labels = f.Strings(name); ch.labels == nil {
+				ch.labels = db.Strings{}
+			}
 		case "health_status":
 			f.Required(name)
 			ch.health = f.Choice(name, "HEALTHY", "UNHEALTHY", "UNKNOWN")
@@ -171,27 +181,36 @@ func union(a, b map[string]any) map[string]any {
 	return out
 }
 
-func (s *Server) applyClusterChange(c echo.Context, uuid string, ch clusterChange) error {
-	_, err := s.change(c, uuid, func(sn *db.Snapshot) ([]*db.Operation, error) {
+func (s *Server) applyClusterChange(c echo.Context, v *db.ClusterView, ch clusterChange) error {
+	_, err := s.change(c, v.UUID, func(sn *db.Snapshot) ([]*db.Operation, error) {
 		if ch.health != nil {
 			sn.Cluster.HealthStatus = ch.health
 		}
 		if ch.healthReason != nil {
 			sn.Cluster.HealthStatusReason = ch.healthReason
 		}
+		var l []*db.Operation
+		if ch.labels != nil {
+			updated, err := s.requestLabels(c, sn, v.Labels, ch.labels)
+			if err != nil {
+				return nil, err
+			}
+			l = updated
+		}
 		if ch.nodeCount == nil {
-			return nil, nil
+			return l, nil
 		}
 		g := defaultWorker(sn.NodeGroups)
 		if g == nil {
 			return nil, badRequest("The cluster has no default worker group.")
 		}
-		return s.requestResize(c, sn, g, *ch.nodeCount, nil)
+		resized, err := s.requestResize(c, sn, g, *ch.nodeCount, nil)
+		return append(l, resized...), err
 	})
 	if err != nil {
 		return err
 	}
-	return accepted(c, uuid)
+	return accepted(c, v.UUID)
 }
 
 func (s *Server) resizeCluster(c echo.Context) error {

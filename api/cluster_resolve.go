@@ -85,6 +85,13 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal
 	}
+	warnings, err := s.addons(cl.Labels, spec, nil)
+	if fatal := found.add(err); fatal != nil {
+		return nil, fatal
+	}
+	if fatal := found.add(k.volumeType(ops.LabelDefaultVolumeType, spec.AddonSettings[ops.LabelDefaultVolumeType])); fatal != nil {
+		return nil, fatal
+	}
 	spec.ServerType = t.ServerType
 	spec.RoleNames, err = s.serviceUserRoles(who)
 	if fatal := found.add(err); fatal != nil {
@@ -103,6 +110,9 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	plan, err := s.defaultGroups(k, cl, r, t, spec, image)
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal
+	}
+	if plan != nil {
+		plan.warnings = append(plan.warnings, warnings...)
 	}
 	return plan, found.err
 }
@@ -156,7 +166,7 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 			spec.DNSNameservers = append(spec.DNSNameservers, strings.TrimSpace(a))
 		}
 	}
-	for _, name := range []string{"auto_healing_enabled", "auto_scaling_enabled", "cinder_csi_enabled", "cloud_provider_enabled", "keystone_auth_enabled"} {
+	for _, name := range []string{"auto_healing_enabled", "keystone_auth_enabled"} {
 		l.flag(name, false)
 	}
 	found := findings{l.err}

@@ -51,8 +51,10 @@ type Defaults struct {
 	ServiceDownTime  time.Duration
 	ServiceUserRoles []string
 	EnabledDrivers   []string
-	MaxBaremetal     int        // nodes per project; below 0: no limit
-	Baremetal        cloud.Pool // the part of Ironic's nodes that is ours
+	// Addons are on in clusters whose labels do not speak of them.
+	Addons       []string
+	MaxBaremetal int        // nodes per project; below 0: no limit
+	Baremetal    cloud.Pool // the part of Ironic's nodes that is ours
 	// UpgradesInPlace: conductors know where hosts get Kubernetes from that are upgraded where they are.
 	UpgradesInPlace bool
 }
@@ -82,6 +84,8 @@ type Deps struct {
 	Metrics  prometheus.Gatherer // nil: none are served
 	Now      func() time.Time
 	NewUUID  func() string
+	// Catalogue of other people's manifests; nil: there is none.
+	Catalogue Catalogue
 	// OwnCredentials: there are no service users whose credential could be rotated.
 	OwnCredentials bool
 }

@@ -100,6 +100,9 @@ func (s *Server) resolveUpgrade(c echo.Context, v *db.ClusterView, t *db.Cluster
 	if l.err != nil {
 		return ops.Upgrade{}, l.err
 	}
+	if err := s.keepsAddons(spec, version); err != nil {
+		return ops.Upgrade{}, err
+	}
 	target := ops.Target{TemplateID: t.UUID, Image: t.ImageID, ImageID: image.ID, Distro: image.Properties["os_distro"], KubernetesVersion: version}
 	return ops.Upgrade{Target: target, MaxBatchSize: batch}, ops.Skew(spec.KubernetesVersion, version)
 }

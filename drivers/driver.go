@@ -122,6 +122,9 @@ type Infrastructure interface {
 	RemoveRoute(ctx context.Context, s *Site, node string) Result
 	// Network gives the network and subnet that hosts and VIP are on; ok is false before EnsureNetwork is Done.
 	Network(ctx context.Context, s *Site) (networkID, subnetID string, ok bool)
+	// VolumeTypes lists the volume types that the cluster's project may use, and the one that volumes get which name none; ""
+	// is none. A cloud without volumes has no types.
+	VolumeTypes(ctx context.Context, s *Site) (types []string, preferred string, err error)
 	// Leftovers lists what is in the cluster's project in its name and not in the ledger, with one listing per kind and
 	// slice: what the cluster made by itself, and what carries its mark as if we had made it. Without kinds it looks for
 	// all of them. A service that the cloud does not have, or that the actor may not ask, has nothing.

@@ -44,6 +44,8 @@ type Executor struct {
 	Authorities []byte
 	// Binaries of Kubernetes, for nodes that are upgraded where they are.
 	Binaries kube.Binaries
+	// Addons is where manifests and what add-ons log in with come from.
+	Addons AddonSources
 	// RebootTimeout is how long a node may take to be back after a reboot, before more is done about it.
 	RebootTimeout time.Duration
 	// OwnCredentials: there are no service users; whoever the service is acts for all clusters.

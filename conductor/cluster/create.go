@@ -41,11 +41,13 @@ func (b *builder) createCluster() {
 	api := b.add("Kubernetes API", deadlineBoot, w.apiReady, append(ready, b.firstHost(hosts))...)
 	b.forgetFailed(api)
 	b.runtimeClasses(w.s.NodeGroups, api)
+	applied := b.applyAddons(api)
 	for _, g := range w.s.NodeGroups {
 		for _, n := range w.nodesOf(db.NodeWanted, g) {
-			b.node(g, n, api, hostTask(n))
+			b.node(g, n, append(b.makingReady(), api, hostTask(n))...)
 		}
 	}
+	b.awaitAddons(append(applied, b.readyTasks()...)...)
 }
 
 // removeFailed takes away what an earlier attempt did not bring to life: its place in the quotas is needed.

@@ -25,7 +25,7 @@ func (b *builder) rotateCredential() {
 	user := b.add("new service user", deadlineCall, w.ensureNextUser, made)
 	seen := b.add("the new service user works", deadlineCall, w.checkNextUser, user)
 	acts := b.add("the new service user acts", deadlineCall, w.switchCredential, seen)
-	gone := b.add("the old service user is gone", deadlineGone, w.removeOldUser, acts)
+	gone := b.add("the old service user is gone", deadlineGone, w.removeOldUser, b.renewAddons(acts)...)
 	b.add("the old password is gone", deadlineGone, w.deleteOldCredential, gone)
 }
 

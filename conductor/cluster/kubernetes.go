@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -209,6 +210,9 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	case !x.Ready:
 		return drivers.Continue(drivers.PollInterval, "node %s to be ready: %s", n.Name, x.Reason)
 	}
+	if slices.ContainsFunc(x.Taints, func(t kube.Taint) bool { return t.Key == uninitialized }) {
+		return drivers.Continue(drivers.PollInterval, "node %s to be initialized by the cloud controller manager", n.Name)
+	}
 	if r := w.routePods(ctx, n, x.PodCIDR); !r.IsDone() {
 		return r
 	}
@@ -217,6 +221,9 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	}
 	return w.dressNode(ctx, n)
 }
+
+// uninitialized taints nodes of which no cloud controller manager has said yet who they are.
+const uninitialized = "node.cloudprovider.kubernetes.io/uninitialized"
 
 // routePods leads what is for a node's pods there, where the cluster's router does that.
 func (w *work) routePods(ctx context.Context, n *db.Node, pods string) drivers.Result {

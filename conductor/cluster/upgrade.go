@@ -128,6 +128,9 @@ func (b *builder) upgrade() {
 			ready = b.upgradeControlPlane(g, p.Of(g.UUID))
 		}
 	}
+	if ops.Kind(w.op.Kind) == ops.ClusterUpgrade {
+		ready = b.upgradeAddons(ready)
+	}
 	for _, g := range w.s.NodeGroups {
 		switch {
 		case g.Role == db.RoleMaster || !ops.Kind(w.op.Kind).Concerns(g, w.op.NodeGroupUUID):
@@ -136,6 +139,9 @@ func (b *builder) upgrade() {
 		default:
 			b.exchangeNodes(g, max(p.MaxBatchSize, 1), ready...)
 		}
+	}
+	if ops.Kind(w.op.Kind) == ops.ClusterUpgrade {
+		b.awaitAddons(append(b.readyTasks(), ready...)...)
 	}
 }
 

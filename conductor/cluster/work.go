@@ -120,6 +120,8 @@ func (w *work) graph() (*flow.Graph, error) {
 		b.renewCertificates()
 	case ops.NodeGroupHeal:
 		b.healGroup()
+	case ops.ClusterUpdate:
+		b.updateAddons()
 	case ops.ClusterRepair:
 		b.repairCluster()
 	case ops.ClusterHibernate, ops.ClusterResume:

@@ -19,7 +19,7 @@ var verbs = map[Kind]string{
 	NodeGroupCreate: "Creating a nodegroup in", NodeGroupResize: "Resizing",
 	NodeGroupDelete: "Deleting a nodegroup of", NodeGroupUpdate: "Updating a nodegroup of", ClusterUpgrade: "Upgrading", NodeGroupUpgrade: "Upgrading", ClusterDelete: "Deleting", ClusterCreate: "Creating",
 	NodeGroupHeal: "Healing nodes of", ClusterRotateCA: "Rotating the CA of", ClusterRenewCertificates: "Renewing the certificates of",
-	ClusterRotateCredential: "Rotating the credential of", ClusterRepair: "Repairing", ClusterHibernate: "Hibernating", ClusterResume: "Resuming",
+	ClusterRotateCredential: "Rotating the credential of", ClusterRepair: "Repairing", ClusterUpdate: "Updating", ClusterHibernate: "Hibernating", ClusterResume: "Resuming",
 }
 
 // Allowed is the table of which operation may follow which status of a cluster. It asks whether an operation that

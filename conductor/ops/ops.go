@@ -31,6 +31,8 @@ const (
 	ClusterRenewCertificates Kind = "cluster.renew_certificates"
 	// ClusterRotateCredential replaces what the cluster logs in to the cloud with.
 	ClusterRotateCredential Kind = "cluster.rotate_credential"
+	// ClusterUpdate brings the cluster's add-ons in line with its labels.
+	ClusterUpdate Kind = "cluster.update"
 	// ClusterRepair puts back what somebody took away from the cluster in the cloud.
 	ClusterRepair    Kind = "cluster.repair"
 	ClusterHibernate Kind = "cluster.hibernate"

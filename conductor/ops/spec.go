@@ -48,6 +48,10 @@ type ClusterSpec struct {
 
 	// NTPServers are where hosts take the time from; none: where their image does.
 	NTPServers []string `json:"ntp_servers,omitempty"`
+	// Addons are those that the cluster is to have, by name; AddonSettings are the labels of their details.
+	Addons        []string          `json:"addons,omitempty"`
+	AddonSettings map[string]string `json:"addon_settings,omitempty"`
+
 	// ServerType is the template's: what node groups without a label server_type are made of.
 	ServerType string `json:"server_type,omitempty"` // "": vm
 

@@ -29,8 +29,11 @@ func volumeRoutes() []route {
 	}
 }
 
+// defaultVolumeType is that of volumes which name none.
+const defaultVolumeType = "ssd"
+
 func (c *Cloud) seedVolumes() {
-	for _, name := range []string{"ssd", "hdd"} {
+	for _, name := range []string{defaultVolumeType, "hdd"} {
 		c.add("volume_type", "", doc{"name": name, "description": nil, "is_public": true, "os-volume-type-access:is_public": true, "extra_specs": doc{}, "qos_specs_id": nil, "shared": true})
 	}
 }
@@ -51,6 +54,9 @@ func listVolumeTypes(q *call) (any, error) {
 }
 
 func showVolumeType(q *call) (any, error) {
+	if q.arg("id") == "default" {
+		return doc{"volume_type": typeView(q.volumeType(defaultVolumeType))}, nil
+	}
 	if o := q.volumeType(q.arg("id")); o != nil {
 		return doc{"volume_type": typeView(o)}, nil
 	}
@@ -86,7 +92,7 @@ func createVolume(q *call) (any, error) {
 // newVolume checks the order and lets the volume become available.
 func (q *call) newVolume(in doc, project, user string) (*object, error) {
 	size := in.num("size")
-	kind := q.volumeType(cmpOr(in.str("volume_type"), "ssd"))
+	kind := q.volumeType(cmpOr(in.str("volume_type"), defaultVolumeType))
 	switch {
 	case size <= 0:
 		return nil, badRequest("Invalid input received: Volume size '%v' must be an integer and greater than 0.", in["size"])

@@ -27,6 +27,18 @@ func (v *Volume) Types(ctx context.Context) ([]string, error) {
 	return mapSlice(l, func(t volumetypes.VolumeType) string { return t.Name }), wrap(blockStorage, err, "reading volume types")
 }
 
+// DefaultType is the name of the type that volumes get which name none; "" when Cinder has none.
+func (v *Volume) DefaultType(ctx context.Context) (string, error) {
+	t, err := volumetypes.Get(ctx, v.c, "default").Extract()
+	if err = wrap(blockStorage, err, "looking up the default volume type"); IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return t.Name, nil
+}
+
 // Quotas reads the project's, by Cinder's names.
 func (v *Volume) Quotas(ctx context.Context, projectID string) (map[string]Quota, error) {
 	q, err := quotasets.GetUsage(ctx, v.c, projectID).Extract()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,6 +28,13 @@ func (c *Client) Apply(ctx context.Context, manifestsYAML []byte, fieldManager s
 	if err != nil {
 		return fmt.Errorf("read manifests: %w", err)
 	}
+	return c.ApplyObjects(ctx, objects, fieldManager)
+}
+
+// ApplyObjects is Apply for objects.
+func (c *Client) ApplyObjects(ctx context.Context, objects []*unstructured.Unstructured, fieldManager string) error {
+	objects = slices.Clone(objects)
+	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
 	var errs []error
 	for _, object := range objects {
 		err := c.apply(ctx, object, fieldManager)
@@ -46,16 +54,27 @@ func (c *Client) apply(ctx context.Context, object *unstructured.Unstructured, f
 	if err != nil {
 		return wrap(ctx, err, "%s", what)
 	}
-	var resource dynamic.ResourceInterface = c.dynamic.Resource(mapping.Resource)
-	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		namespace := object.GetNamespace()
-		if namespace == "" {
-			namespace = metav1.NamespaceDefault
-		}
-		resource = c.dynamic.Resource(mapping.Resource).Namespace(namespace)
-	}
+	resource := c.resource(mapping, object)
 	_, err = resource.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
+	if apierrors.IsInvalid(err) && object.GetKind() == "StorageClass" {
+		// Most of a class cannot be changed. It is only read when a volume is made, so another one may take its place.
+		if err = resource.Delete(ctx, object.GetName(), metav1.DeleteOptions{}); err == nil || apierrors.IsNotFound(err) {
+			_, err = resource.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
+		}
+	}
 	return wrap(ctx, err, "%s", what)
+}
+
+// resource is where an object is.
+func (c *Client) resource(mapping *meta.RESTMapping, object *unstructured.Unstructured) dynamic.ResourceInterface {
+	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
+		return c.dynamic.Resource(mapping.Resource)
+	}
+	namespace := object.GetNamespace()
+	if namespace == "" {
+		namespace = metav1.NamespaceDefault
+	}
+	return c.dynamic.Resource(mapping.Resource).Namespace(namespace)
 }
 
 // mapping finds the resource of an object. What the cluster offers is asked once, and again when a kind is not known: its
@@ -94,7 +113,6 @@ func readManifests(manifestsYAML []byte) ([]*unstructured.Unstructured, error) {
 		}
 		objects = append(objects, found...)
 	}
-	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
 	return objects, nil
 }
 

@@ -55,6 +55,7 @@ type Client struct {
 	dynamic   dynamic.Interface
 	rest      rest.Interface
 	mapper    *restmapper.DeferredDiscoveryRESTMapper
+	discovery discovery.DiscoveryInterfaceWithContext
 	timeout   time.Duration
 	serving   *serving
 }
@@ -88,7 +89,7 @@ func New(a Access) (*Client, error) {
 	return &Client{
 		// a copy, since the transport adds HTTP/2 to its own
 		endpoint: u, tls: transport.TLSClientConfig.Clone(),
-		transport: transport, dynamic: dyn, rest: disc.RESTClient(), timeout: timeout, serving: seen,
+		transport: transport, dynamic: dyn, rest: disc.RESTClient(), discovery: disc, timeout: timeout, serving: seen,
 		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disc)),
 	}, nil
 }

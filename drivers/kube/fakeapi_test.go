@@ -132,10 +132,10 @@ func (f *fakeAPI) read(w http.ResponseWriter, r *http.Request) {
 		f.readyz(w)
 	case "/version":
 		answer(w, 200, object{"gitVersion": "v1.37.2"})
-	case "/api", "/apis", "/api/v1", "/apis/example.org/v1", "/apis/apiextensions.k8s.io/v1", "/apis/node.k8s.io/v1":
+	case "/api", "/apis", "/api/v1", "/apis/example.org/v1", "/apis/apiextensions.k8s.io/v1", "/apis/node.k8s.io/v1", "/apis/storage.k8s.io/v1":
 		answer(w, 200, f.discovery(path))
 	case "/api/v1/nodes", "/api/v1/pods", "/api/v1/services", "/apis/storage.k8s.io/v1/volumeattachments", "/api/v1/namespaces/kube-system/pods", "/api/v1/namespaces/kube-system/secrets",
-		"/apis/node.k8s.io/v1/runtimeclasses", "/apis/certificates.k8s.io/v1/certificatesigningrequests":
+		"/apis/node.k8s.io/v1/runtimeclasses", "/api/v1/namespaces", "/api/v1/configmaps", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/api/v1/namespaces/shop/pods", "/apis/certificates.k8s.io/v1/certificatesigningrequests":
 		f.list(w, r)
 	default:
 		if o, found := f.objects[path]; found {
@@ -159,7 +159,7 @@ func (f *fakeAPI) readyz(w http.ResponseWriter) {
 
 func (f *fakeAPI) discovery(path string) object {
 	resource := func(name, kind string, namespaced bool) object {
-		return object{"name": name, "singularName": "", "kind": kind, "namespaced": namespaced, "verbs": []string{"get", "patch"}}
+		return object{"name": name, "singularName": "", "kind": kind, "namespaced": namespaced, "verbs": []string{"get", "list", "patch", "delete"}}
 	}
 	group := func(name string) object {
 		v := object{"groupVersion": name + "/v1", "version": "v1"}
@@ -169,7 +169,7 @@ func (f *fakeAPI) discovery(path string) object {
 	case "/api":
 		return object{"kind": "APIVersions", "versions": []string{"v1"}}
 	case "/apis":
-		groups := []object{group("apiextensions.k8s.io"), group("node.k8s.io")}
+		groups := []object{group("apiextensions.k8s.io"), group("node.k8s.io"), group("storage.k8s.io")}
 		if f.crds {
 			groups = append(groups, group("example.org"))
 		}
@@ -178,6 +178,8 @@ func (f *fakeAPI) discovery(path string) object {
 		return object{"kind": "APIResourceList", "groupVersion": "example.org/v1", "resources": []object{resource("widgets", "Widget", true)}}
 	case "/apis/node.k8s.io/v1":
 		return object{"kind": "APIResourceList", "groupVersion": "node.k8s.io/v1", "resources": []object{resource("runtimeclasses", "RuntimeClass", false)}}
+	case "/apis/storage.k8s.io/v1":
+		return object{"kind": "APIResourceList", "groupVersion": "storage.k8s.io/v1", "resources": []object{resource("storageclasses", "StorageClass", false)}}
 	case "/apis/apiextensions.k8s.io/v1":
 		return object{"kind": "APIResourceList", "groupVersion": "apiextensions.k8s.io/v1",
 			"resources": []object{resource("customresourcedefinitions", "CustomResourceDefinition", false)}}
@@ -205,7 +207,7 @@ func (f *fakeAPI) list(w http.ResponseWriter, r *http.Request) {
 				set[key] = fmt.Sprint(value)
 			}
 		}
-		if strings.Contains(path, "/"+resource+"/") && (!selects || spec["nodeName"] == node) && wanted.Matches(set) {
+		if strings.HasSuffix(path[:strings.LastIndex(path, "/")], "/"+resource) && (!selects || spec["nodeName"] == node) && wanted.Matches(set) {
 			paths = append(paths, path)
 		}
 	}

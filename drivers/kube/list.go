@@ -27,7 +27,10 @@ func attachmentResource() schema.GroupVersionResource {
 
 // each calls visit for every object of a resource in all namespaces, page by page.
 func (c *Client) each(ctx context.Context, resource schema.GroupVersionResource, selector string, visit func(*unstructured.Unstructured) error) error {
-	options := metav1.ListOptions{Limit: pageSize, FieldSelector: selector}
+	return c.eachOf(ctx, resource, metav1.ListOptions{Limit: pageSize, FieldSelector: selector}, visit)
+}
+
+func (c *Client) eachOf(ctx context.Context, resource schema.GroupVersionResource, options metav1.ListOptions, visit func(*unstructured.Unstructured) error) error {
 	for {
 		page, err := c.page(ctx, resource, options)
 		if err != nil {

@@ -49,6 +49,8 @@ type bed struct {
 	drain   time.Duration       // how long budgets count; 0: a quarter of an hour
 	own     bool                // the service acts for all clusters by itself: own-credentials mode
 
+	addons cluster.AddonSources
+
 	publisher string // of notifications; "": none are written
 }
 
@@ -104,7 +106,7 @@ func (b *bed) conductor(owner string) *conductor.Conductor {
 	b.t.Cleanup(kube.Close)
 	e := &cluster.Executor{Store: b.store, Infra: in, Machines: map[string]drivers.Machines{vm.Name: vm.New(b.clouds, in, nil),
 		ironic.Name: ironic.New(ironic.Config{RackProperty: "rack", AvoidFor: time.Hour}, b.clouds, in, nil)}, Secrets: secrets, Kube: kube, Log: b.log, DrainTimeout: cmp.Or(b.drain, 15*time.Minute), RebootTimeout: 5 * time.Minute,
-		Runner: flow.Runner{Parallel: 16}, Now: time.Now, KeySize: 2048, Validity: 24 * time.Hour, PollInterval: 100 * time.Millisecond, OwnCredentials: b.own, Publisher: b.publisher}
+		Runner: flow.Runner{Parallel: 16}, Now: time.Now, KeySize: 2048, Validity: 24 * time.Hour, PollInterval: 100 * time.Millisecond, OwnCredentials: b.own, Addons: b.addons, Publisher: b.publisher}
 	return &conductor.Conductor{Config: conductor.Config{Workers: 16, Lease: 10 * time.Second, SweepInterval: 50 * time.Millisecond, RingAgain: time.Second},
 		Host: owner, Owner: owner, Store: b.store, Queue: b.queue, Executor: e, Log: b.log}
 }

@@ -39,10 +39,18 @@ func (s *Service) API(v keystone.Validator) (*API, error) {
 	}
 	cfg := s.cfg.API
 	cfg.ProxyHeaders = s.cfg.ProxyHeaders.Enabled
-	front := api.New(cfg, api.Deps{
+	catalogue, err := s.cfg.Addons.catalogue()
+	if err != nil {
+		return nil, err
+	}
+	deps := api.Deps{
 		Store: s.store, Queue: s.queue, Policy: rules, Auth: v, AuthWith: s.cfg.AuthToken.Options(), Clouds: s.clouds, Secrets: s.secrets,
 		X509: s.cfg.X509.options(), Defaults: s.cfg.defaults(), CORS: s.cfg.CORS, Log: s.log, Metrics: s.registry, Now: time.Now, NewUUID: uuid.NewString, OwnCredentials: s.own,
-	})
+	}
+	if catalogue != nil {
+		deps.Catalogue = catalogue
+	}
+	front := api.New(cfg, deps)
 	var pair *certificate.Pair
 	if a.tls {
 		pair = &certificate.Pair{CertFile: cfg.SSLCertFile, KeyFile: cfg.SSLKeyFile}

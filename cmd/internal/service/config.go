@@ -52,6 +52,7 @@ type Config struct {
 	Cinder       Cinder
 	ServiceUser  ServiceUser
 	Drivers      Drivers
+	Addons       Addons
 	Ironic       Ironic
 	ProxyHeaders ProxyHeaders
 	CORS         api.CORS
@@ -83,6 +84,7 @@ func (c *Config) groups() []oslo.Group {
 		{Name: "quotas", Target: &c.Quotas},
 		{Name: "cinder", Target: &c.Cinder},
 		{Name: "drivers", Target: &c.Drivers},
+		{Name: "addons", Target: &c.Addons, Help: "What clusters get beside what kubeadm puts into them."},
 		{Name: "ironic", Target: &c.Ironic, Help: "Bare metal: which of Ironic's nodes are ours. Nova and others have the rest."},
 		{Name: "oslo_middleware", Target: &c.ProxyHeaders},
 		{Name: "cors", Target: &c.CORS, Help: "Web pages of other origins that may use the API from a browser."},
@@ -183,6 +185,9 @@ func (c *Config) check() error {
 	if _, err := c.Drivers.authorities(); err != nil {
 		bad("%w", err)
 	}
+	if err := c.Addons.check(); err != nil {
+		bad("%w", err)
+	}
 	if c.API.EnabledSSL {
 		for name, file := range map[string]string{"ssl_cert_file": c.API.SSLCertFile, "ssl_key_file": c.API.SSLKeyFile} {
 			if file == "" {
@@ -230,7 +235,7 @@ func (c *Config) defaults() api.Defaults {
 		MaxClusters:    c.Quotas.MaxClusters,
 		BootVolumeSize: c.Cinder.BootVolumeSize, BootVolumeType: c.Cinder.BootVolumeType, DockerVolumeType: c.Cinder.DockerVolumeType,
 		AffinityPolicy: c.Cluster.AffinityPolicy, ServiceDownTime: c.Default.ServiceDownTime,
-		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled, UpgradesInPlace: c.Binaries.URL != "",
+		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled, Addons: c.Addons.Enabled, UpgradesInPlace: c.Binaries.URL != "",
 		MaxBaremetal: c.Quotas.MaxBaremetal, Baremetal: c.Ironic.driver().Pool,
 	}
 }

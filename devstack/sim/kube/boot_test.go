@@ -33,7 +33,7 @@ func TestCluster(t *testing.T) {
 	if _, there := master.Labels[controlPlaneLabel]; !there || master.Labels["magnum.openstack.org/role"] != "master" {
 		t.Errorf("labels of the control plane: %v", master.Labels)
 	}
-	if !slices.Equal(taints(master), []string{controlPlaneLabel + ":NoSchedule"}) {
+	if !slices.Equal(taints(master), []string{controlPlaneLabel + ":NoSchedule", uninitialized + "=true:NoSchedule"}) {
 		t.Errorf("taints of the control plane: %v", taints(master))
 	}
 	if !slices.Equal(taints(worker), []string{"dedicated=gpu:NoSchedule"}) {

@@ -50,6 +50,7 @@ type registration struct {
 	providerID   string
 	addresses    []string
 	controlPlane bool
+	external     bool // a cloud provider is to say who the node is
 	version      string
 }
 
@@ -74,6 +75,12 @@ func newRegistration(host Host, node *nodeRegistration, controlPlane bool) (*reg
 		if err := r.apply(a, host); err != nil {
 			return nil, fmt.Errorf("--%s: %w", a.Name, err)
 		}
+		if a.Name == "cloud-provider" && a.Value == "external" {
+			r.external = true
+		}
+	}
+	if r.external {
+		r.taints = append(slices.Clone(r.taints), corev1.Taint{Key: uninitialized, Value: "true", Effect: corev1.TaintEffectNoSchedule})
 	}
 	return r, nil
 }

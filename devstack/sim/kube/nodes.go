@@ -31,6 +31,9 @@ func (c *cluster) register(r *registration, host Host, version string) error {
 			old.Status = node.Status
 			node = old
 		}
+		if c.manages(t) {
+			initialize(node)
+		}
 		c.allocate(t, node)
 		return c.putNode(t, before, node)
 	})

@@ -124,7 +124,7 @@ func (s *server) insert(t *transaction, w http.ResponseWriter, q *query, posted 
 		return nil, err
 	}
 	s.cluster.admitNew(t, q.kind, after)
-	stored := t.put(q.kind, nil, after)
+	stored := s.cluster.control(t, q.kind, t.put(q.kind, nil, after))
 	if q.kind.Kind == "Namespace" {
 		return stored, s.cluster.giveRoots(t, stored.GetName())
 	}
@@ -173,7 +173,10 @@ func (s *server) store(t *transaction, w http.ResponseWriter, q *query, before, 
 	if err != nil {
 		return nil, err
 	}
-	return t.put(q.kind, before, after), nil
+	if err := immutable(q.kind, before, after); err != nil {
+		return nil, err
+	}
+	return s.cluster.control(t, q.kind, t.put(q.kind, before, after)), nil
 }
 
 func checkPreconditions(q *query, before, posted object) error {

@@ -26,6 +26,8 @@ type kind struct {
 	status     bool // has the subresource
 	// freeNames allows what RBAC does, "system:masters" for one, where others want a DNS name
 	freeNames bool
+	// loose: its objects are stored as they come, for it is of another API server's types
+	loose bool
 }
 
 func (k *kind) groupResource() apischema.GroupResource {
@@ -57,6 +59,7 @@ func kinds() []*kind {
 	}
 	in := func(k *kind) *kind { k.namespaced = true; return k }
 	st := func(k *kind) *kind { k.status = true; return k }
+	loose := func(k *kind) *kind { k.loose = true; return k }
 	free := func(k *kind) *kind { k.freeNames = true; return k }
 	const rbac, storage = "rbac.authorization.k8s.io", "storage.k8s.io"
 	return []*kind{
@@ -88,6 +91,7 @@ func kinds() []*kind {
 		st(v1("certificates.k8s.io", "CertificateSigningRequest", "certificatesigningrequests", "csr")),
 		v1("scheduling.k8s.io", "PriorityClass", "priorityclasses", "pc"),
 		in(v1("networking.k8s.io", "NetworkPolicy", "networkpolicies", "netpol")),
+		loose(st(v1("apiregistration.k8s.io", "APIService", "apiservices"))),
 	}
 }
 
@@ -143,7 +147,11 @@ func (s *schema) fieldManager(k *kind, subresource string) (*managedfields.Field
 	if manager, there := s.managers[key]; there {
 		return manager, nil
 	}
-	manager, err := managedfields.NewDefaultFieldManager(s.converter, oneVersion{}, oneVersion{}, oneVersion{},
+	converter := s.converter
+	if k.loose {
+		converter = managedfields.NewDeducedTypeConverter()
+	}
+	manager, err := managedfields.NewDefaultFieldManager(converter, oneVersion{}, oneVersion{}, oneVersion{},
 		k.GroupVersionKind, k.GroupVersion(), subresource, nil)
 	if err != nil {
 		return nil, fmt.Errorf("make the field manager of %s: %w", k.plural, err)
@@ -155,6 +163,9 @@ func (s *schema) fieldManager(k *kind, subresource string) (*managedfields.Field
 // normalize returns the object as its Go type would encode it: values of a wrong type are an error, unknown fields are
 // dropped and returned as a strict decoding error.
 func (s *schema) normalize(k *kind, object *unstructured.Unstructured) (normal *unstructured.Unstructured, unknown, err error) {
+	if k.loose {
+		return object.DeepCopy(), nil, nil
+	}
 	typed, err := scheme.Scheme.New(k.GroupVersionKind)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a %s: %w", k.Kind, err)
