@@ -181,7 +181,9 @@ func (w *work) recordVersion(ctx context.Context, t ops.Target) drivers.Result {
 }
 
 // missing tells which nodes of a group are not there yet and take nobody's place.
-func (w *work) missing(n *db.Node) bool { return !n.Ready && n.Replaces == "" && successor(w.s, n) == nil }
+func (w *work) missing(n *db.Node) bool {
+	return !n.Ready && n.Replaces == "" && successor(w.s, n) == nil
+}
 
 // joinControlPlanes lets further control planes join one by one, as etcd wants it.
 func (b *builder) joinControlPlanes(g *db.NodeGroup, fresh, stay []*db.Node, needs ...string) []string {
