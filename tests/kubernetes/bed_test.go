@@ -43,9 +43,6 @@ type bed struct {
 // cache is what was built; a test without it fails, since it is asked for by name.
 func cache(t *testing.T) binaries.Cache {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("NOT TESTED: a real Kubernetes takes minutes")
-	}
 	c, err := binaries.OpenCache()
 	if err != nil {
 		t.Fatal(err)
