@@ -2,7 +2,6 @@ package userdata_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
