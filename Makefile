@@ -18,7 +18,7 @@ SEED ?= 0
 .PHONY: help build demo test test-clients test-openstack kubernetes-binaries test-kubernetes test-model test-quick bench fuzz check-generated lint generate openstack-up openstack-down clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
 
 build: ## build every command into bin/
 	@mkdir -p bin

@@ -174,6 +174,15 @@ func (b *bed) login() {
 	}
 }
 
+// ask sends a request that gophercloud has no function for, or none so short.
+func (b *bed) ask(c *gophercloud.ServiceClient, method, url string, body, out any) error {
+	r, err := c.Request(b.Context(), method, url, &gophercloud.RequestOpts{JSONBody: body, JSONResponse: out, OkCodes: []int{200, 201, 202, 204}})
+	if r != nil {
+		_ = r.Body.Close()
+	}
+	return err
+}
+
 // keepWords keeps what the hosts of a test that failed have to say.
 func (b *bed) keepWords() {
 	if !b.Failed() {
