@@ -55,12 +55,16 @@ func TestApproveServing(t *testing.T) {
 		left    bool   // nothing to do
 	}{
 		{name: "as a kubelet asks"},
-		{name: "with its floating IP", change: func(r *x509.CertificateRequest, _ object) { r.IPAddresses = append(r.IPAddresses, net.ParseIP("192.0.2.9")) }},
+		{name: "with its floating IP", change: func(r *x509.CertificateRequest, _ object) {
+			r.IPAddresses = append(r.IPAddresses, net.ParseIP("192.0.2.9"))
+		}},
 		{name: "with an RSA key's usage", change: func(_ *x509.CertificateRequest, spec object) {
 			spec["usages"] = []string{"key encipherment", "digital signature", "server auth"}
 		}},
 		{name: "another node's address", change: func(r *x509.CertificateRequest, _ object) { r.IPAddresses = []net.IP{net.ParseIP("10.0.0.6")} }, refused: "10.0.0.6, which is not the node's"},
-		{name: "its own address and the API's", change: func(r *x509.CertificateRequest, _ object) { r.IPAddresses = append(r.IPAddresses, net.ParseIP("10.254.0.1")) }, refused: "10.254.0.1"},
+		{name: "its own address and the API's", change: func(r *x509.CertificateRequest, _ object) {
+			r.IPAddresses = append(r.IPAddresses, net.ParseIP("10.254.0.1"))
+		}, refused: "10.254.0.1"},
 		{name: "no address", change: func(r *x509.CertificateRequest, _ object) { r.IPAddresses = nil }, refused: "no address"},
 		{name: "another host", change: func(r *x509.CertificateRequest, _ object) { r.DNSNames = append(r.DNSNames, "kubernetes.default.svc") }, refused: "kubernetes.default.svc"},
 		{name: "another node's name", change: func(r *x509.CertificateRequest, _ object) { r.Subject.CommonName = "system:node:w2" }, refused: "is for"},
