@@ -371,8 +371,9 @@ func giveUp(sn *db.Snapshot, g *db.NodeGroup, names []string) error {
 	return nil
 }
 
-// serverID takes the server out of a provider id, openstack://[region]/server.
+// serverID takes the server out of a provider id, openstack://[region]/server, or the instance out of ironic:///instance.
 func serverID(name string) string {
+	name = strings.TrimPrefix(name, ops.MachineScheme)
 	if rest, ok := strings.CutPrefix(name, "openstack://"); ok {
 		_, id, _ := strings.Cut(rest, "/")
 		return id

@@ -82,6 +82,18 @@ func (l *labels) cidrs(name string) []string {
 	return out
 }
 
+// hosts are names or addresses.
+func (l *labels) hosts(name string) []string {
+	out := l.list(name)
+	for _, v := range out {
+		if _, err := netip.ParseAddr(v); err != nil && (!dnsName.MatchString(v) || len(v) > 253) {
+			l.fail(name, "a comma list of host names or addresses is expected")
+			break
+		}
+	}
+	return out
+}
+
 var dnsName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 
 func (l *labels) domain(name, fallback string) string {

@@ -68,3 +68,12 @@ func TestMinorOf(t *testing.T) {
 		})
 	}
 }
+
+func TestLabelHosts(t *testing.T) {
+	for value, refused := range map[string]bool{"": false, "ntp.example.org, 192.0.2.1,2001:db8::1": false, "a b": true, "http://ntp.example.org": true} {
+		l := &labels{m: db.Strings{"ntp_servers": value}}
+		if l.hosts("ntp_servers"); (l.err != nil) != refused {
+			t.Errorf("%q: %v", value, l.err)
+		}
+	}
+}

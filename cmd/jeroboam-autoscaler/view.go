@@ -11,6 +11,7 @@ import (
 
 	"github.com/jeroboam-cloud/jeroboam/api/wire"
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/containerinfra"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 )
@@ -127,6 +128,9 @@ func (v *view) group(id string) (*group, error) {
 	return nil, status.Errorf(codes.NotFound, "no node group %q with a max_node_count", id)
 }
 
+// ironicDriver makes bare-metal nodes, which no cloud controller manager knows.
+const ironicDriver = "ironic"
+
 // Ids of servers are written as the cloud controller manager writes them into nodes.
 const (
 	serverScheme = "openstack://" // [region]/server
@@ -138,6 +142,9 @@ func instanceID(n *wire.Node) string {
 	if n.ServerID == nil {
 		return rowScheme + n.UUID
 	}
+	if n.Driver == ironicDriver {
+		return ops.MachineScheme + *n.ServerID
+	}
 	return serverScheme + "/" + *n.ServerID
 }
 
@@ -146,6 +153,8 @@ func (v *view) node(providerID, name string) (*group, *wire.Node) {
 	is := func(n *wire.Node) bool { return n.Name == name }
 	if row, ok := strings.CutPrefix(providerID, rowScheme); ok {
 		is = func(n *wire.Node) bool { return n.UUID == row }
+	} else if id, ok := strings.CutPrefix(providerID, ops.MachineScheme); ok {
+		is = func(n *wire.Node) bool { return n.ServerID != nil && *n.ServerID == id }
 	} else if rest, ok := strings.CutPrefix(providerID, serverScheme); ok {
 		_, server, _ := strings.Cut(rest, "/")
 		is = func(n *wire.Node) bool { return n.ServerID != nil && *n.ServerID == server }

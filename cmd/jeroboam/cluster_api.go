@@ -56,11 +56,13 @@ func (a *apiClient) resources(ctx context.Context, cluster string) ([]wire.Resou
 	return doc.Resources, a.Get(ctx, containerinfra.ClusterPath(cluster, "/resources"), nil, &doc)
 }
 
-func (a *apiClient) preflight(ctx context.Context, body map[string]any) ([]wire.Problem, error) {
+func (a *apiClient) preflight(ctx context.Context, body map[string]any) (problems, notes []wire.Problem, err error) {
 	var doc struct {
 		Problems []wire.Problem `json:"problems"`
+		Notes    []wire.Problem `json:"notes"`
 	}
-	return doc.Problems, a.Post(ctx, "clusters/preflight", body, &doc)
+	err = a.Post(ctx, "clusters/preflight", body, &doc)
+	return doc.Problems, doc.Notes, err
 }
 
 // act asks for an action on an operation and gives the operation's UUID.

@@ -221,9 +221,14 @@ func preflightFlags(f *flag.FlagSet) clusterAction {
 		if len(labels) > 0 {
 			body["labels"] = labels
 		}
-		found, err := c.api.preflight(ctx, body)
+		found, notes, err := c.api.preflight(ctx, body)
 		if err != nil {
 			return err
+		}
+		if c.out.format == "table" {
+			for _, n := range notes {
+				fmt.Fprintln(c.stdout, n.Message)
+			}
 		}
 		if len(found) == 0 && c.out.format == "table" {
 			fmt.Fprintln(c.stdout, "Nothing stands against this create.")

@@ -40,6 +40,8 @@ type Executor struct {
 	PollInterval time.Duration
 	// DrainTimeout is how long disruption budgets can keep pods on a node that is to go.
 	DrainTimeout time.Duration
+	// Authorities that hosts trust beside their own, PEM: those of the cloud's endpoints.
+	Authorities []byte
 	// Binaries of Kubernetes, for nodes that are upgraded where they are.
 	Binaries kube.Binaries
 	// Addons is where manifests and what add-ons log in with come from.

@@ -24,6 +24,10 @@ func (w *work) complete() {
 	for _, g := range w.s.NodeGroups {
 		if kind.Concerns(g, w.op.NodeGroupUUID) {
 			g.Status, g.StatusReason = kind.GroupComplete(), nil
+			if n := len(w.nodesOf(db.NodeWanted, g)); n != g.NodeCount { // an earlier resize has failed
+				reason := fmt.Sprintf("it has %d of %d nodes: resize it again", n, g.NodeCount)
+				g.Status, g.StatusReason = kind.GroupFailed(), &reason
+			}
 			version := w.version(g)
 			g.NodeAddresses, g.Version = w.groupAddresses(g), &version
 		}

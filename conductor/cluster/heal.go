@@ -91,7 +91,8 @@ func (w *work) reboot(ctx context.Context, g *db.NodeGroup, n *db.Node, hard boo
 	if err != nil {
 		return drivers.Transient(err)
 	}
-	if well || host == drivers.HostGone || (!hard && host != "ACTIVE") {
+	off := host == "POWER OFF" // a machine, which its driver switches on
+	if well || host == drivers.HostGone || (!hard && host != "ACTIVE" && !off) {
 		return drivers.Done()
 	}
 	m, err := w.machines(g)
@@ -111,7 +112,7 @@ func (w *work) isBack(ctx context.Context, n *db.Node, reboot string, hard bool)
 		return drivers.Transient(err)
 	}
 	late := w.e.clock().Sub(w.state.Step(reboot).FinishedAt) >= w.e.rebootTime(w.group(n.NodeGroupUUID))
-	helpless := host == drivers.HostGone || !hard && slices.Contains([]string{"ERROR", "SHUTOFF", "POWER OFF"}, host) // only a hard reboot gets it out of that
+	helpless := host == drivers.HostGone || !hard && (host == "ERROR" || host == "SHUTOFF") // only a hard reboot gets it out of that
 	if well || late || helpless {
 		return drivers.Done()
 	}

@@ -107,7 +107,10 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node, init b
 	h := userdata.Host{Name: n.Name, Role: userdata.RoleWorker, Distro: spec.Distro, ClusterName: w.s.Cluster.StackID, KubernetesVersion: w.version(g),
 		ControlPlaneEndpoint: net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort)), APIServerCertSANs: w.certSANs(), PodSubnet: w.spec.PodCIDR, ServiceSubnet: w.spec.ServiceCIDR,
 		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, CACertHash: pin, NodeLabels: labels, NodeTaints: taints(nodeTaints),
-		Runtime: ops.SandboxOf(g), RoutedPods: w.spec.PodNetworkMode == ops.PodsRouted, CloudProviderExternal: w.spec.Has(ops.AddonCloudProvider), ImageRepository: w.spec.ImageRepository, Proxy: userdata.Proxy{HTTP: w.spec.HTTPProxy, HTTPS: w.spec.HTTPSProxy, No: split(w.spec.NoProxy)}}
+		Runtime: ops.SandboxOf(g), Authorities: w.e.Authorities, NTPServers: w.spec.NTPServers, RoutedPods: w.spec.PodNetworkMode == ops.PodsRouted, CloudProviderExternal: w.spec.Has(ops.AddonCloudProvider), ImageRepository: w.spec.ImageRepository, Proxy: userdata.Proxy{HTTP: w.spec.HTTPProxy, HTTPS: w.spec.HTTPSProxy, No: split(w.spec.NoProxy)}}
+	if r, ok := drivers.HostOf(w.l, n.Name); ok && r.Kind == drivers.KindAllocation && r.ID != "" {
+		h.ProviderID = ops.MachineScheme + r.ID
+	}
 	if w.s.Cluster.SSHPublicKey != nil {
 		h.SSHKeys = []string{strings.TrimSpace(*w.s.Cluster.SSHPublicKey)}
 	}

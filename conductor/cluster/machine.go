@@ -101,6 +101,8 @@ func (b *builder) rebuildNodes(g *db.NodeGroup, batch int, needs ...string) {
 		}
 		needs = ready
 	}
+	fresh, rest := split2(rest, w.missing)
+	b.join(g, fresh, needs...)
 	for _, n := range rest {
 		b.node(g, n, needs...)
 	}
@@ -118,16 +120,18 @@ func (w *work) madeOfOther(g *db.NodeGroup) func(n *db.Node) bool {
 func (b *builder) rebuildControlPlanes(g *db.NodeGroup, needs []string) []string {
 	w := b.w
 	left := w.nodesOf(db.NodeRemoving, g)
-	all := w.nodesOf(db.NodeWanted, g)
+	wanted := w.nodesOf(db.NodeWanted, g)
+	other := w.madeOfOther(g)
+	fresh, all := split2(wanted, func(n *db.Node) bool { return w.missing(n) && !other(n) })
 	needs = b.leaveControlPlane(left, all, needs...)
-	old, rest := split2(all, w.madeOfOther(g))
+	old, rest := split2(all, other)
 	for _, n := range old {
 		needs = b.rebuildControlPlane(g, n, all, needs)
 	}
 	for _, n := range rest {
 		needs = append(slices.Clip(needs), b.node(g, n, needs...))
 	}
-	return needs
+	return b.joinControlPlanes(g, fresh, all, needs...)
 }
 
 func (b *builder) rebuildControlPlane(g *db.NodeGroup, n *db.Node, all []*db.Node, needs []string) []string {

@@ -30,7 +30,7 @@ func plan(op *db.Operation, s *db.Snapshot, first bool, now time.Time, stays fun
 		for _, n := range s.Nodes {
 			n.State = db.NodeRemoving
 		}
-	case ops.NodeGroupCreate, ops.NodeGroupResize:
+	case ops.NodeGroupCreate, ops.NodeGroupResize, ops.NodeGroupUpdate:
 		g, err := groupOf(op, s)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
@@ -19,10 +20,16 @@ func (b *builder) resizeGroup() {
 	b.removeNodes(g)
 }
 
-// updateGroup brings labels and taints of a group's nodes in line with the group's.
+// updateGroup brings labels and taints of a group's nodes in line with the group's. Where a resize failed before, so is their
+// number: what is complete has all of its nodes.
 func (b *builder) updateGroup() {
-	w := b.w
-	for _, n := range w.nodesOf(db.NodeWanted, w.group(w.op.NodeGroupUUID)) {
+	w, g := b.w, b.w.group(b.w.op.NodeGroupUUID)
+	wanted := w.nodesOf(db.NodeWanted, g)
+	if slices.ContainsFunc(wanted, w.missing) || len(w.nodesOf(db.NodeRemoving, g)) > 0 {
+		b.resizeGroup()
+		return
+	}
+	for _, n := range wanted {
 		b.add("labels and taints of "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.dressNode(ctx, n) })
 	}
 }

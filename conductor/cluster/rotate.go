@@ -42,7 +42,8 @@ func (b *builder) rotateCA() {
 	issued := b.install(phaseIssue, "new certificates", kube.CertificatesButAPIServer(), masters, signs)
 	token := b.inPhase(phaseIssue, joinTokenTask, deadlineCall, w.renewToken, issued...)
 	kubelets := abreast(slices.Concat(masters, workers), []string{token}, func(n *db.Node, needs []string) string {
-		return b.inPhase(phaseIssue, "new certificate of the kubelet on "+n.Name, deadlineCommand, func(ctx context.Context) drivers.Result { return w.newKubeletCertificate(ctx, n) }, needs...)
+		client := b.inPhase(phaseIssue, "new certificate of the kubelet on "+n.Name, deadlineCommand, func(ctx context.Context) drivers.Result { return w.newKubeletCertificate(ctx, n) }, needs...)
+		return b.inPhase(phaseIssue, "new serving certificate of the kubelet on "+n.Name, deadlineCommand, func(ctx context.Context) drivers.Result { return w.kubeletServesAnew(ctx, n) }, client)
 	})
 	const rollout = "the cluster's own pods know the new authority"
 	since := w.state.Step(rollout).StartedAt

@@ -6,9 +6,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
+	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
 	"github.com/jeroboam-cloud/jeroboam/internal/log"
 )
 
@@ -54,12 +56,28 @@ func (w *work) kubeletServes(ctx context.Context, n *db.Node) drivers.Result {
 	switch {
 	case err != nil:
 		return drivers.Transient(err)
-	case serving.Issued[n.Name]:
+	case serving.Issued[n.Name] != nil:
 		return drivers.Done()
 	case serving.Refused[n.Name] != "":
 		return drivers.Continue(drivers.PollInterval, "the kubelet of %s to ask for a serving certificate that it may have: %s", n.Name, serving.Refused[n.Name])
 	}
 	return drivers.Continue(drivers.PollInterval, "the serving certificate of the kubelet of %s", n.Name)
+}
+
+// kubeletServesAnew is Done when a kubelet was given a serving certificate of the authority that signs now.
+func (w *work) kubeletServesAnew(ctx context.Context, n *db.Node) drivers.Result {
+	serving, err := w.approveServing(ctx)
+	if err != nil {
+		return drivers.Transient(err)
+	}
+	ca, err := w.secret(ctx, ops.SecretCA)
+	if err != nil {
+		return drivers.Transient(err)
+	}
+	if issued := serving.Issued[n.Name]; issued != nil && pki.IssuedBy(issued, ca.Certificate) {
+		return drivers.Done()
+	}
+	return drivers.Continue(drivers.PollInterval, "the serving certificate of the kubelet of %s %s", n.Name, serving.Refused[n.Name])
 }
 
 // ApproveServing approves the requests of kubelets that renew their serving certificates, between operations.

@@ -31,7 +31,11 @@ func planUpgrade(op *db.Operation, s *db.Snapshot, first bool, now time.Time, st
 			continue
 		}
 		giveUpUnready(s, g)
-		if inPlace(s.Cluster, g) || stays(g) {
+		if inPlace(s.Cluster, g) {
+			continue
+		}
+		scale(s, g, now) // a resize may have failed before: what is complete has all of its nodes
+		if stays(g) {
 			continue
 		}
 		for _, n := range slices.Clone(s.Nodes) {
@@ -176,13 +180,27 @@ func (w *work) recordVersion(ctx context.Context, t ops.Target) drivers.Result {
 	}))
 }
 
+// missing tells which nodes of a group are not there yet and take nobody's place.
+func (w *work) missing(n *db.Node) bool {
+	return !n.Ready && n.Replaces == "" && successor(w.s, n) == nil
+}
+
+// joinControlPlanes lets further control planes join one by one, as etcd wants it.
+func (b *builder) joinControlPlanes(g *db.NodeGroup, fresh, stay []*db.Node, needs ...string) []string {
+	for _, n := range fresh {
+		stay = append(slices.Clone(stay), n)
+		needs = b.controlPlaneWhole(n.Name+" has joined", stay, b.join(g, []*db.Node{n}, needs...)...)
+	}
+	return needs
+}
+
 // exchangeControlPlanes replaces control planes one by one: the new one joins, etcd is whole with both, then the old one
-// leaves, and etcd is whole without it.
+// leaves, and etcd is whole without it. Those that are missing come last.
 func (b *builder) exchangeControlPlanes(g *db.NodeGroup, needs []string) []string {
 	w, l := b.w, b.w.exchanges(g)
 	var stay []*db.Node // beside those of the exchanges
 	for _, n := range w.nodesOf(db.NodeWanted, g) {
-		if !slices.ContainsFunc(l, func(x exchange) bool { return x.old == n || x.new == n }) {
+		if !slices.ContainsFunc(l, func(x exchange) bool { return x.old == n || x.new == n }) && !w.missing(n) {
 			stay = append(stay, n)
 		}
 	}
@@ -205,7 +223,8 @@ func (b *builder) exchangeControlPlanes(g *db.NodeGroup, needs []string) []strin
 			needs = append(slices.Clip(needs), b.node(g, n, needs...))
 		}
 	}
-	return needs
+	fresh, _ := split2(w.nodesOf(db.NodeWanted, g), w.missing)
+	return b.joinControlPlanes(g, fresh, stay, needs...)
 }
 
 // exchangeNodes replaces workers, so many at once: new ones join first, then the old ones leave. Nodes that are what they
@@ -228,7 +247,9 @@ func (b *builder) exchangeNodes(g *db.NodeGroup, batch int, needs ...string) {
 			needs = append(needs, b.removeNode(x.old, ready...))
 		}
 	}
-	for _, n := range w.nodesOf(db.NodeWanted, g) {
+	fresh, rest := split2(w.nodesOf(db.NodeWanted, g), w.missing)
+	b.join(g, fresh, needs...)
+	for _, n := range rest {
 		if successor(w.s, n) == nil && !b.has[readyTask(n)] {
 			b.node(g, n, needs...)
 		}

@@ -31,6 +31,10 @@ const (
 	TraitLabelPrefix   = "trait.jeroboam.cloud/" // and the trait; the value is true
 )
 
+// MachineScheme begins the providerID of bare-metal nodes, which their kubelets are given: the cloud controller manager knows
+// servers only, and takes a node without a providerID that it finds no server for out of the cluster when it is not ready.
+const MachineScheme = "ironic:///"
+
 var notInLabel = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
 
 // LabelValue turns a word into one that Kubernetes takes as the value of a label, or as its name.

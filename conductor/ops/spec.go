@@ -46,6 +46,8 @@ type ClusterSpec struct {
 	NoProxy         string `json:"no_proxy,omitempty"`
 	ImageRepository string `json:"image_repository,omitempty"` // label container_infra_prefix
 
+	// NTPServers are where hosts take the time from; none: where their image does.
+	NTPServers []string `json:"ntp_servers,omitempty"`
 	// Addons are those that the cluster is to have, by name; AddonSettings are the labels of their details.
 	Addons        []string          `json:"addons,omitempty"`
 	AddonSettings map[string]string `json:"addon_settings,omitempty"`

@@ -62,7 +62,7 @@ func (q *call) undeployable(node *object) string {
 	instance := node.doc.sub("instance_info")
 	source := instance.str("image_source")
 	if source == "" {
-		return fmt.Sprintf("Cannot validate image information for node %s because one or more parameters are missing from its instance_info and insufficent information is present to boot from a remote volume. Missing are: ['image_source']", node.id)
+		return fmt.Sprintf("Cannot validate image information for node %s because one or more parameters are missing from its instance_info. Missing are: ['image_source']", node.id)
 	}
 	if u, err := url.Parse(source); err == nil && (u.Scheme == "http" || u.Scheme == "https" || u.Scheme == "file") {
 		if !instance.has("image_checksum") && !(instance.has("image_os_hash_algo") && instance.has("image_os_hash_value")) {

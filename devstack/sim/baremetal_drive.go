@@ -96,19 +96,6 @@ func readDriveImage(s string) (doc, error) {
 	return out, nil
 }
 
-// ReadConfigDrive reads the image of a config drive as Ironic keeps it, packed and as text.
-func ReadConfigDrive(text string) (metaData map[string]any, userData []byte, err error) {
-	d, err := readDriveImage(text)
-	if err != nil {
-		return nil, nil, err
-	}
-	userData, _ = d["user_data"].([]byte)
-	if userData == nil {
-		return nil, nil, errNoFile
-	}
-	return d.sub("meta_data"), userData, nil
-}
-
 // An ISO 9660 image begins with 16 empty sectors, and then says where its root folder is.
 const (
 	isoSector     = 2048

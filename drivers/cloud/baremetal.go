@@ -34,8 +34,8 @@ func (c *Clients) Baremetal(ctx context.Context) (*Baremetal, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.agreeing.Lock() // whoever comes second uses what the first one learned
+	defer c.agreeing.Unlock()
 	if s.Microversion == "" {
 		minor, err := agree(ctx, s)
 		if err != nil {

@@ -25,6 +25,7 @@ type Clients struct {
 	provider *gophercloud.ProviderClient
 	eo       gophercloud.EndpointOpts
 
+	agreeing sync.Mutex // on Ironic's microversion
 	mu       sync.Mutex
 	services map[string]*gophercloud.ServiceClient
 }

@@ -77,15 +77,15 @@ func (p HostPorts) groups(ctx context.Context, s *drivers.Site, n *cloud.Network
 	if !ok || g.ID == "" {
 		return nil, "", nil
 	}
-	secure, err := p.secure(ctx, s, n, networkID)
+	secure, err := portSecurity(ctx, s, n, networkID)
 	if err != nil || secure {
 		return []string{g.ID}, "", err
 	}
 	return nil, "without a security group: its network has port security off", nil
 }
 
-// secure tells whether the network has port security: only one that somebody brought can be without.
-func (p HostPorts) secure(ctx context.Context, s *drivers.Site, n *cloud.Network, networkID string) (bool, error) {
+// portSecurity tells whether a network has it: only one that somebody brought can be without.
+func portSecurity(ctx context.Context, s *drivers.Site, n *cloud.Network, networkID string) (bool, error) {
 	if s.Cluster.NetworkID == "" {
 		return true, nil
 	}

@@ -162,6 +162,10 @@ func (v *verifier) ports(ctx context.Context, nodes map[string]bool) {
 	if there, v.err = v.n.FindPorts(ctx, "", v.s.Cluster.Tag()); v.err != nil {
 		return
 	}
+	var secure bool
+	if secure, v.err = portSecurity(ctx, v.s, v.n, v.s.Cluster.NetworkID); v.err != nil {
+		return
+	}
 	for _, r := range rows {
 		i := slices.IndexFunc(there, func(p cloud.Port) bool { return p.ID == r.ID })
 		if i < 0 {
@@ -174,7 +178,7 @@ func (v *verifier) ports(ctx context.Context, nodes map[string]bool) {
 			}
 			continue
 		}
-		if g, ok := v.s.Ledger.Find(drivers.KindSecurityGroup, GroupName(v.s, nodes[r.Node])); ok && !slices.Contains(there[i].SecurityGroups, g.ID) {
+		if g, ok := v.s.Ledger.Find(drivers.KindSecurityGroup, GroupName(v.s, nodes[r.Node])); ok && secure && !slices.Contains(there[i].SecurityGroups, g.ID) {
 			v.add(drivers.Resource{Kind: r.Kind, Name: r.Name}, false, "has lost its security group")
 		}
 	}
@@ -279,11 +283,18 @@ func (i *Infrastructure) EnsurePorts(ctx context.Context, s *drivers.Site, nodes
 	if err != nil {
 		return Verdict(err)
 	}
+	secure, err := portSecurity(ctx, s, n, s.Cluster.NetworkID)
+	if err != nil {
+		return Verdict(err)
+	}
 	there, err := n.FindPorts(ctx, "", s.Cluster.Tag())
 	if err != nil {
 		return Verdict(err)
 	}
 	for _, p := range there {
+		if !secure {
+			break
+		}
 		r, ok := s.Ledger.Find(drivers.KindPort, p.Name)
 		controlPlane, wanted := nodes[p.Name]
 		g, known := s.Ledger.Find(drivers.KindSecurityGroup, GroupName(s, controlPlane))

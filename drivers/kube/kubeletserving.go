@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -20,7 +21,7 @@ import (
 
 // Serving is how far kubelets are with their serving certificates, by their nodes.
 type Serving struct {
-	Issued  map[string]bool   // they were given one within the last hour, for which the cluster keeps the requests
+	Issued  map[string][]byte // the newest that they were given, PEM; the cluster keeps requests for an hour
 	Refused map[string]string // why a request was left alone
 }
 
@@ -37,7 +38,8 @@ func signingRequestResource() schema.GroupVersionResource {
 // nothing else. Which addresses a node has is the caller's to know: kubelets themselves write what the cluster says of it.
 // A request that is not approved is left to run out: its kubelet asks again.
 func (c *Client) ApproveServing(ctx context.Context, addresses map[string][]string) (Serving, error) {
-	s := Serving{Issued: map[string]bool{}, Refused: map[string]string{}}
+	s := Serving{Issued: map[string][]byte{}, Refused: map[string]string{}}
+	newest := map[string]time.Time{}
 	var errs []error
 	err := c.each(ctx, signingRequestResource(), "spec.signerName="+certificatesv1.KubeletServingSignerName, func(u *unstructured.Unstructured) error {
 		r, err := typed[certificatesv1.CertificateSigningRequest](u)
@@ -47,7 +49,9 @@ func (c *Client) ApproveServing(ctx context.Context, addresses map[string][]stri
 		node := strings.TrimPrefix(r.Spec.Username, nodeUser)
 		switch {
 		case len(r.Status.Certificate) > 0:
-			s.Issued[node] = true
+			if at := r.CreationTimestamp.Time; s.Issued[node] == nil || at.After(newest[node]) {
+				s.Issued[node], newest[node] = r.Status.Certificate, at
+			}
 		case decided(r):
 		default:
 			if err := checkServing(r, node, addresses[node]); err != nil {

@@ -103,3 +103,13 @@ func parseCSR(csrPEM []byte) (*x509.CertificateRequest, error) {
 	}
 	return csr, nil
 }
+
+// IssuedBy tells whether a certificate, the first of a PEM file, was signed by the authority of another.
+func IssuedBy(certificate, authority []byte) bool {
+	signed, err := parseCertificate(certificate)
+	if err != nil {
+		return false
+	}
+	ca, err := parseCertificate(authority)
+	return err == nil && signed.CheckSignatureFrom(ca) == nil
+}

@@ -67,7 +67,7 @@ func recommendations() []recommendation {
 		{"1.2.2", apiServer, "token-auth-file is not set", unset("token-auth-file"), false, ""},
 		{"1.2.3", apiServer, "DenyServiceExternalIPs is on", has(plugins, "DenyServiceExternalIPs"), false, ""},
 		{"1.2.4", apiServer, "a client certificate for kubelets is set", set("kubelet-client-certificate", "kubelet-client-key"), true, ""},
-		{"1.2.5", apiServer, "the authority of kubelets is set", set("kubelet-certificate-authority"), false, "serving certificates of kubelets come from the authority of the cluster one by one, and those that a rotation of it leaves behind would cut their nodes off"},
+		{"1.2.5", apiServer, "the authority of kubelets is set", set("kubelet-certificate-authority"), false, "kubelets have certificates of the cluster, but one that was not renewed in time would cut its node off from port forwarding, by which members of etcd are looked after"},
 		{"1.2.6", apiServer, "authorization-mode is not AlwaysAllow", lacks("authorization-mode", "AlwaysAllow"), true, ""},
 		{"1.2.7", apiServer, "authorization-mode has Node", has("authorization-mode", "Node"), true, ""},
 		{"1.2.8", apiServer, "authorization-mode has RBAC", has("authorization-mode", "RBAC"), true, ""},

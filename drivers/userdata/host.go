@@ -45,7 +45,7 @@ func (e *SizeError) Error() string {
 type Host struct {
 	Name string // of host, server and node alike
 	Role Role
-	// Distro is the image's os_distro: ubuntu or debian.
+	// Distro is the image's os_distro: ubuntu, debian, rocky or flatcar.
 	Distro  string
 	SSHKeys []string // for the image's own user
 
@@ -76,7 +76,9 @@ type Host struct {
 	// RoutedPods: the network knows the way to each node's pods, so nothing but a bridge is wanted for them.
 	RoutedPods bool
 
-	ImageRepository string // "": Kubernetes' own (init)
+	Authorities     []byte   // PEM, that the host trusts beside its own: the cloud's, for one
+	NTPServers      []string // names or addresses; none: the image's own
+	ImageRepository string   // "": Kubernetes' own (init)
 	Proxy           Proxy
 	ExtraFiles      []File
 }

@@ -36,7 +36,8 @@ func goldenHosts() map[string]userdata.Host {
 	routed := workerHost()
 	routed.RoutedPods, routed.Proxy = true, userdata.Proxy{}
 	return map[string]userdata.Host{"worker-routed": routed, "init": initHost(), "init-ipv6": ipv6, "control-plane": controlPlaneHost(), "worker": workerHost(),
-		"worker-kata": sandboxed("kata"), "worker-gvisor": sandboxed("gvisor")}
+		"worker-kata": sandboxed("kata"), "worker-gvisor": sandboxed("gvisor"), "worker-rocky": on("rocky", workerHost()),
+		"init-debian": on("debian", initHost()), "init-flatcar": on("flatcar", initHost()), "worker-flatcar": on("flatcar", workerHost())}
 }
 
 // TestKubeadmValidates has real kubeadms read every configuration strictly.
@@ -49,7 +50,7 @@ func TestKubeadmValidates(t *testing.T) {
 		for name, h := range goldenHosts() {
 			t.Run(filepath.Base(filepath.Dir(kubeadm))+" "+name, func(t *testing.T) {
 				config := filepath.Join(t.TempDir(), "kubeadm.yaml")
-				write(t, config, parse(t, render(t, h)).file(t, "/etc/kubernetes/kubeadm.yaml").Content)
+				write(t, config, kubeadmConfig(t, h))
 				out, err := exec.Command(kubeadm, "config", "validate", "--config", config).CombinedOutput()
 				if err != nil || strings.Contains(string(out), "unknown field") || bytes.Contains(out, []byte("WARNING")) {
 					t.Errorf("%v\n%s", err, out)
@@ -57,6 +58,22 @@ func TestKubeadmValidates(t *testing.T) {
 			})
 		}
 	}
+}
+
+// kubeadmConfig is the configuration that a host has for kubeadm, whatever its user data is written in.
+func kubeadmConfig(t *testing.T, h userdata.Host) string {
+	t.Helper()
+	const path = "/etc/kubernetes/kubeadm.yaml"
+	if h.Distro != "flatcar" {
+		return parse(t, render(t, h)).file(t, path).Content
+	}
+	for _, f := range parseIgnition(t, render(t, h)).Storage.Files {
+		if f.Path == path {
+			return ignitionContent(t, f)
+		}
+	}
+	t.Fatalf("there is no %s", path)
+	return ""
 }
 
 func write(t *testing.T, path, content string) {

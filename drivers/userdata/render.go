@@ -21,8 +21,10 @@ const (
 	configPath = "/etc/kubernetes/kubeadm.yaml"
 	pkiDir     = "/etc/kubernetes/pki"
 	signingCA  = "signing-ca.crt"
-	scriptPath = "/usr/local/sbin/jeroboam-bootstrap"
+	scriptPath = programDir + "/jeroboam-bootstrap"
+	programDir = "/usr/local/sbin"
 	ownDir     = "/etc/jeroboam"
+	timePath   = ownDir + "/ntp"
 	proxyPath  = ownDir + "/proxy.env"
 
 	// packFrom is the size from which compressing a file is tried. Small files stay readable on the host's console.
@@ -51,8 +53,9 @@ type writeFile struct {
 	Permissions string `json:"permissions"`
 }
 
-// Render makes the user data of a host: a cloud-config, the same bytes for the same host. It fails with every *InvalidError
-// there is, with ErrUnsupportedDistro or ErrUnsupportedVersion, or with *SizeError when Nova would not take the result.
+// Render makes the user data of a host, a cloud-config or for Flatcar an Ignition config: the same bytes for the same host.
+// It fails with every *InvalidError there is, with ErrUnsupportedDistro or ErrUnsupportedVersion, or with *SizeError when
+// Nova would not take the result.
 func Render(h Host) ([]byte, error) {
 	if err := validate(h); err != nil {
 		return nil, fmt.Errorf("user data of %s: %w", h.Name, err)
@@ -61,6 +64,21 @@ func Render(h Host) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	config := cloudInitConfig
+	if distros()[h.Distro].ignition {
+		config = ignitionConfig
+	}
+	out, err := config(h, files)
+	if err != nil {
+		return nil, err
+	}
+	if size := base64.StdEncoding.EncodedLen(len(out)); size > maxUserData {
+		return nil, fmt.Errorf("user data of %s: %w", h.Name, &SizeError{Size: size, Limit: maxUserData})
+	}
+	return out, nil
+}
+
+func cloudInitConfig(h Host, files []File) ([]byte, error) {
 	c := cloudConfig{
 		Hostname: h.Name, FQDN: h.Name, ManageEtcHosts: true, SSHAuthorizedKeys: h.SSHKeys,
 		RunCmd:       [][]string{{scriptPath}},
@@ -77,11 +95,7 @@ func Render(h Host) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("user data of %s: %w", h.Name, err)
 	}
-	out := append([]byte("#cloud-config\n"), text...)
-	if size := base64.StdEncoding.EncodedLen(len(out)); size > maxUserData {
-		return nil, fmt.Errorf("user data of %s: %w", h.Name, &SizeError{Size: size, Limit: maxUserData})
-	}
-	return out, nil
+	return append([]byte("#cloud-config\n"), text...), nil
 }
 
 // hostFiles are all files of a host in the order in which they are written.
@@ -101,6 +115,10 @@ func hostFiles(h Host) ([]File, error) {
 	}
 	files = append(files, fixed...)
 	files = append(files, runtimeFiles(h.Runtime)...)
+	files = append(files, timeFile(h)...)
+	if authorities := authorityFiles(h); len(authorities) > 0 {
+		files = append(append(files, authorities...), File{Path: ownDir + "/authorities", Content: []byte("jeroboam-*\n")})
+	}
 	if h.Proxy.set() {
 		files = append(files, File{Path: proxyPath, Content: proxyEnvironment(h), Permissions: "0600"})
 	}
@@ -146,10 +164,10 @@ func assetList() []asset {
 	system := "/etc/systemd/system/"
 	return []asset{
 		{auditPolicyPath, "0600", []string{"audit-policy.yaml"}, Host.controlPlane},
-		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-runtime.sh", "bootstrap-init.sh", "bootstrap-main.sh"}, starts},
-		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-runtime.sh", "bootstrap-join.sh", "bootstrap-main.sh"}, joins},
+		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-host.sh", "bootstrap-runtime.sh", "bootstrap-init.sh", "bootstrap-main.sh"}, starts},
+		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-host.sh", "bootstrap-runtime.sh", "bootstrap-join.sh", "bootstrap-main.sh"}, joins},
 		{system + "jeroboam-bootstrap.service", "0644", []string{"jeroboam-bootstrap.service"}, always},
-		{"/usr/local/sbin/jeroboam-metadata-guard", "0700", []string{"metadata-guard.sh"}, always},
+		{programDir + "/jeroboam-metadata-guard", "0700", []string{"metadata-guard.sh"}, always},
 		{system + "jeroboam-metadata-guard.service", "0644", []string{"jeroboam-metadata-guard.service"}, always},
 		{system + "kubelet.service.d/20-jeroboam.conf", "0644", []string{"kubelet-guard.conf"}, always},
 		{"/usr/local/sbin/jeroboam-pod-network", "0700", []string{"pod-network.sh"}, routed},
@@ -179,7 +197,7 @@ func fixedFiles(h Host) ([]File, error) {
 			}
 			content = append(content, part...)
 		}
-		files = append(files, File{Path: a.path, Content: content, Permissions: a.mode})
+		files = append(files, distros()[h.Distro].place(File{Path: a.path, Content: content, Permissions: a.mode}))
 	}
 	return files, nil
 }

@@ -32,10 +32,17 @@ func readable(t *testing.T, out []byte) []byte {
 	return b.Bytes()
 }
 
+func readableAs(distro string) func(*testing.T, []byte) []byte {
+	if distro == "flatcar" {
+		return readableIgnition
+	}
+	return readable
+}
+
 func TestGolden(t *testing.T) {
 	for name, host := range goldenHosts() {
 		t.Run(name, func(t *testing.T) {
-			got := readable(t, render(t, host))
+			got := readableAs(host.Distro)(t, render(t, host))
 			path := filepath.Join("testdata", name+".golden")
 			if *update {
 				if err := os.WriteFile(path, got, 0o600); err != nil {

@@ -1,7 +1,9 @@
 package userdata
 
 import (
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
@@ -53,7 +55,7 @@ func (c *check) none(field, value string, problems []string) {
 func validate(h Host) error {
 	c := &check{}
 	c.none("name", h.Name, validation.IsDNS1123Label(h.Name))
-	if h.Distro != "ubuntu" && h.Distro != "debian" {
+	if _, known := distros()[h.Distro]; !known {
 		c.errs = append(c.errs, fmt.Errorf("distro: %w: %q", ErrUnsupportedDistro, h.Distro))
 	}
 	host, port, err := net.SplitHostPort(h.ControlPlaneEndpoint)
@@ -64,6 +66,10 @@ func validate(h Host) error {
 	c.node(h)
 	c.proxy(h.Proxy)
 	c.files(h.ExtraFiles)
+	c.authorities(h.Authorities)
+	for _, server := range h.NTPServers {
+		c.that(validHost(server), "ntp server", "%q is neither a name nor an address", server)
+	}
 	c.that(h.Runtime == "" || runtimes()[h.Runtime].handler != "", "runtime", "%q is none of %s", h.Runtime, strings.Join(Runtimes(), ", "))
 	switch h.Role {
 	case RoleInit:
@@ -185,6 +191,20 @@ func (c *check) files(files []File) {
 		c.that(f.Owner == "" || ownerPattern.MatchString(f.Owner), "file "+f.Path, "owner %q is not user:group", f.Owner)
 		c.that(f.Permissions == "" || modePattern.MatchString(f.Permissions), "file "+f.Path, "permissions %q are not like 0644", f.Permissions)
 		seen[f.Path] = true
+	}
+}
+
+// authorities checks a bundle: nothing in it may be left out in silence.
+func (c *check) authorities(bundle []byte) {
+	for len(strings.TrimSpace(string(bundle))) > 0 {
+		block, rest := pem.Decode(bundle)
+		if block == nil {
+			c.that(false, "authorities", "there is something that is not PEM")
+			return
+		}
+		_, err := x509.ParseCertificate(block.Bytes)
+		c.that(err == nil && block.Type == "CERTIFICATE", "authorities", "there is a %s that is no certificate", strings.ToLower(block.Type))
+		bundle = rest
 	}
 }
 

@@ -19,7 +19,10 @@ func TestRenderRefuses(t *testing.T) {
 		field  string // of the *InvalidError
 		is     error
 	}{
-		{name: "flatcar", change: func(h *userdata.Host) { h.Distro = "flatcar" }, is: userdata.ErrUnsupportedDistro},
+		{name: "another distro", change: func(h *userdata.Host) { h.Distro = "beos" }, is: userdata.ErrUnsupportedDistro},
+		{name: "authorities with something else", change: func(h *userdata.Host) { h.Authorities = []byte(cloudAuthority + "x") }, field: "authorities"},
+		{name: "authorities with a key", change: func(h *userdata.Host) { h.Authorities = pem("PRIVATE KEY", "x", 2) }, field: "authorities"},
+		{name: "ntp server", change: func(h *userdata.Host) { h.NTPServers = []string{"a b"} }, field: "ntp server"},
 		{name: "no distro", change: func(h *userdata.Host) { h.Distro = "" }, is: userdata.ErrUnsupportedDistro},
 		{name: "old kubernetes", change: func(h *userdata.Host) { h.KubernetesVersion = "v1.30.9" }, is: userdata.ErrUnsupportedVersion},
 		{name: "no version", change: func(h *userdata.Host) { h.KubernetesVersion = "1.37.2" }, field: "kubernetes version"},

@@ -40,10 +40,15 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOf(t, rig.Shape{Name: "crash", Masters: 1, Workers: 1, LoadBalancer: true})
+}
+
+func newWorldOf(t *testing.T, shape rig.Shape) *world {
+	t.Helper()
 	path := t.TempDir() + "/world.sqlite"
 	// No faster than this: the time-outs of kubeadm run in the cloud's time, and have to outlast a busy machine.
 	r := rig.New(t, rig.Options{Connection: "sqlite:///" + path, Haste: 20, Sim: sim.Options{Speed: 50}})
-	return &world{Rig: r, recipe: r.Resolve(t, rig.Shape{Name: "crash", Masters: 1, Workers: 1, LoadBalancer: true}), path: path}
+	return &world{Rig: r, recipe: r.Resolve(t, shape), path: path}
 }
 
 // victim is a conductor with a cutter around it.
@@ -162,6 +167,11 @@ func (w *world) nothing(t *testing.T, op *db.Operation) {
 	if _, err := w.Store.Cluster(context.Background(), op.ClusterUUID, ""); err != db.ErrNotFound { //nolint:errorlint // it is that very error
 		t.Errorf("the cluster's row is still there: %v", err)
 	}
+	for _, n := range w.Machines(t) {
+		if n.InstanceID != "" || n.Lessee != "" {
+			t.Errorf("node %s is still %s, of instance %q and lessee %q", n.Title(), n.State, n.InstanceID, n.Lessee)
+		}
+	}
 	if l, err := w.Store.Resources(context.Background(), op.ClusterUUID); err != nil || len(l) > 0 {
 		t.Errorf("left in the ledger: %d rows, %v", len(l), err)
 	}
@@ -172,14 +182,21 @@ func (w *world) nothing(t *testing.T, op *db.Operation) {
 func baseline(t *testing.T) (create, remove []string, has map[string]int) {
 	t.Helper()
 	w := newWorld(t)
+	create, remove, has = w.peace(t)
+	if has["server"] != 2 || has["load_balancer"] != 1 || has["network"] != 1 {
+		t.Fatalf("a cluster of two hosts behind a load balancer has %v in the cloud", has)
+	}
+	return create, remove, has
+}
+
+// peace makes and deletes one cluster without faults.
+func (w *world) peace(t *testing.T) (create, remove []string, has map[string]int) {
+	t.Helper()
 	op := w.Create(t, w.recipe)
 	v := w.victim(t, never, 0)
 	w.run(t, v, op)
 	has, create = w.census(t), slices.Clone(v.trace)
 	w.whole(t, op, has)
-	if has["server"] != 2 || has["load_balancer"] != 1 || has["network"] != 1 {
-		t.Fatalf("a cluster of two hosts behind a load balancer has %v in the cloud", has)
-	}
 	w.Serve(t, op.ClusterUUID)
 	op = w.Delete(t, op.ClusterUUID)
 	v = w.victim(t, never, 0)
@@ -216,6 +233,28 @@ func TestCrashPoints(t *testing.T) {
 			}
 			for _, n := range points(f, remove) {
 				w.strike(t, f, 0, n, has)
+			}
+		})
+	}
+}
+
+// TestCrashPointsOnMetal strikes every write to Ironic of a cluster whose worker is one of its nodes.
+func TestCrashPointsOnMetal(t *testing.T) {
+	shape := rig.Shape{Name: "metal", Masters: 1, Workers: 1, Metal: true}
+	create, remove, has := newWorldOf(t, shape).peace(t)
+	t.Logf("a create has %d writes, a delete %d", len(create), len(remove))
+	for _, f := range []fault{diesBefore, diesAfter, lost} {
+		t.Run(string(f), func(t *testing.T) {
+			w := newWorldOf(t, shape)
+			for i, write := range create {
+				if strings.Contains(write, " /baremetal/") {
+					w.strike(t, f, i+1, 0, has)
+				}
+			}
+			for i, write := range remove {
+				if strings.Contains(write, " /baremetal/") {
+					w.strike(t, f, 0, i+1, has)
+				}
 			}
 		})
 	}

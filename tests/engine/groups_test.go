@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -200,6 +201,30 @@ func TestNothingToDo(t *testing.T) {
 	for call, n := range b.writes() {
 		if n != before[call] {
 			t.Errorf("a resize to the same size made %d × %s", n-before[call], call)
+		}
+	}
+}
+
+// TestAnUpdateMeetsTheCount: what a resize that was cancelled left out is there in the end.
+func TestAnUpdateMeetsTheCount(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "dev", masters: 1, workers: 1})
+	for _, count := range []int{2, 1} {
+		b.request(id, ops.NodeGroupUpdate, "default-worker", func(g *db.NodeGroup) {
+			g.NodeCount, g.NodeLabels = count, db.Strings{"count": fmt.Sprint(count)}
+		})
+		v := b.reaches(id, ops.UpdateComplete)
+		nodes, want := b.kubeNodes(v, b.secrets), b.namesOf(id, "default-worker")
+		if len(want) != count || len(nodes) != count+1 {
+			t.Errorf("%d workers in the rows, %d nodes in the cluster, want %d and %d\n%s", len(want), len(nodes), count, count+1, b.events(id))
+		}
+		for _, name := range want {
+			if got := nodes[name].Labels["count"]; got != fmt.Sprint(count) {
+				t.Errorf("%s has the label %q, want %d", name, got, count)
+			}
 		}
 	}
 }

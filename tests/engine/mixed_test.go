@@ -102,7 +102,7 @@ func TestMixed(t *testing.T) {
 		if n.State != "active" || n.Lessee != b.project || n.InstanceInfo["display_name"] != name {
 			t.Errorf("the machine of %s: %+v", name, n)
 		}
-		if !x.Ready || x.Labels[ops.ServerTypeLabel] != "bm" || x.Labels[ops.RackLabel] != rack || x.Labels[ops.ResourceClassLabel] != "CUSTOM_BAREMETAL" || x.Labels[ops.TraitLabelPrefix+"HW_CPU_X86_VMX"] != "true" {
+		if !x.Ready || x.Labels[ops.ServerTypeLabel] != "bm" || nodes[name].ProviderID != ops.MachineScheme+n.InstanceID || x.Labels[ops.RackLabel] != rack || x.Labels[ops.ResourceClassLabel] != "CUSTOM_BAREMETAL" || x.Labels[ops.TraitLabelPrefix+"HW_CPU_X86_VMX"] != "true" {
 			t.Errorf("node %s: ready %v, labels %v", name, x.Ready, x.Labels)
 		}
 	}
@@ -185,9 +185,9 @@ func TestAMachineIsHealed(t *testing.T) {
 		same  bool              // on its own machine, with its name
 	}{
 		{"a reboot is enough", nil, ops.UpdateComplete, map[string]string{"soft reboot of %s": "done"}, true},
-		{"it is made anew where it is", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Stuck: true}}},
+		{"it is made anew where it is", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Fault: "the BMC does not answer"}}},
 			ops.UpdateComplete, map[string]string{"rebuild %s": "done"}, true},
-		{"another one takes its place", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Stuck: true}},
+		{"another one takes its place", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Fault: "the BMC does not answer"}},
 			{Service: "baremetal", Method: "PUT", PathRegexp: "/states/provision$", Times: 1, Action: sim.Action{Fault: "the disk is broken"}}},
 			ops.UpdateComplete, nil, false},
 	} {
@@ -202,6 +202,9 @@ func TestAMachineIsHealed(t *testing.T) {
 				if b.told(id, fmt.Sprintf(step, name), words) == 0 {
 					t.Errorf("nothing is told of %s\n%s", step, b.events(id))
 				}
+			}
+			if rebuilt := b.told(id, "rebuild "+name, "") > 0; rebuilt != (tc.fault != nil) {
+				t.Errorf("made anew: %v\n%s", rebuilt, b.events(id))
 			}
 			now := b.namesOf(id, "default-worker")
 			if len(now) != 2 || len(b.kubeNodes(v, b.secrets)) != 3 || slices.Contains(now, name) != tc.same {
@@ -239,6 +242,24 @@ func TestMachinesThatCannotBeDeployed(t *testing.T) {
 	b.deleted(id)
 }
 
+// TestABusyIronic answers 503 while its conductor has no free worker, and 409 while a node is locked: both are waited for.
+func TestABusyIronic(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{ConductorWorkers: 1})
+	b.secrets = b.rows()
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "metal", masters: 1, workers: 3, group: func(g *db.NodeGroup, s *ops.GroupSpec) {
+		if g.Role == db.RoleWorker {
+			onMetal(g, s)
+		}
+	}})
+	if events := b.events(id); !strings.Contains(events, "HTTP 503") && !strings.Contains(events, "HTTP 409") {
+		t.Errorf("Ironic was never busy\n%s", events)
+	}
+	b.deleted(id)
+	b.allFree()
+}
+
 // TestNotEnoughMachines fails for want of capacity, and leaves nothing.
 func TestNotEnoughMachines(t *testing.T) {
 	t.Parallel()
@@ -255,4 +276,35 @@ func TestNotEnoughMachines(t *testing.T) {
 	}
 	b.deleted(id)
 	b.allFree()
+}
+
+// TestAnUnwellMachineIsRetired when its node is removed; one that is well is somebody else's next.
+func TestAnUnwellMachineIsRetired(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	c := b.conductor("one")
+	b.run(c)
+	id := b.completed(order{name: "metal", masters: 1, workers: 3, group: func(g *db.NodeGroup, s *ops.GroupSpec) {
+		if g.Role == db.RoleWorker {
+			onMetal(g, s)
+		}
+	}})
+	names := b.namesOf(id, "default-worker")
+	ill, well := b.machineOf(id, names[0]), b.machineOf(id, names[1])
+	b.person("admin").must(http.MethodPut, "/baremetal/v1/nodes/"+ill.ID+"/states/power", map[string]any{"target": "power off"}, nil)
+	b.missed(id, names[0])
+	b.look(b.watcher(c))
+	b.giveUp(id, names[0])
+	b.giveUp(id, names[1])
+	b.request(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 1 })
+	b.reaches(id, ops.UpdateComplete)
+	testenv.Eventually(t, eventually, "both machines to be cleaned", func() bool {
+		states := map[string]string{}
+		for _, n := range b.metal() {
+			states[n.ID] = fmt.Sprint(n.State, " ", n.Retired)
+		}
+		return states[ill.ID] == "manageable true" && states[well.ID] == "available false"
+	})
+	b.deleted(id)
 }

@@ -227,3 +227,30 @@ func TestControlPlaneResize(t *testing.T) {
 		}
 	}
 }
+
+// TestAnUpgradeMeetsTheCounts: what a resize that was cancelled left out is there in the end.
+func TestAnUpgradeMeetsTheCounts(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	stop := b.run(b.conductor("one"))
+	id := b.older("dev", 1, 3, true)
+	stop()
+	err := b.store.ChangeCluster(context.Background(), id, func(s *db.Snapshot) error {
+		for _, g := range s.NodeGroups {
+			g.NodeCount = map[string]int{db.RoleMaster: 3, db.RoleWorker: 2}[g.Role]
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.requestWith(id, ops.ClusterUpgrade, "", nil, b.upgradeOf(id, 1))
+	b.run(b.conductor("two"))
+	b.reaches(id, ops.UpdateComplete)
+	if got := b.versions(id); len(got) != 1 || got[newVersion] != 5 {
+		t.Errorf("the nodes: %v\n%s", got, b.events(id))
+	}
+	b.soundControlPlane(id, 3)
+	b.deleted(id)
+}

@@ -138,7 +138,7 @@ func (b *simEtcd) approve(nodes ...string) {
 	eventually(b.t, func() error {
 		s, err := c.ApproveServing(b.t.Context(), addresses)
 		for _, node := range nodes {
-			if err == nil && !s.Issued[node] {
+			if err == nil && s.Issued[node] == nil {
 				err = fmt.Errorf("the kubelet of %s has no serving certificate: %v", node, s.Refused)
 			}
 		}

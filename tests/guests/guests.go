@@ -101,7 +101,7 @@ func (g *Guests) look() error {
 	if err != nil {
 		return err
 	}
-	machines, err := g.machines()
+	machines, err := g.machines(seen)
 	if err != nil {
 		return err
 	}

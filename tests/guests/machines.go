@@ -6,7 +6,6 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/baremetal/v1/nodes"
 
-	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim/kube"
 )
 
@@ -16,9 +15,9 @@ type machine struct {
 	disk string // what was written to it last: when it became active
 }
 
-// machines lists those that are deployed. Ironic shows an administrator their config drives only where its policy
-// show_instance_secrets says so.
-func (g *Guests) machines() ([]machine, error) {
+// machines lists those that are deployed, and notes which ports of Neutron they have: hardware that only pretends has
+// nobody bind them. Ironic shows an administrator their config drives only where its policy show_instance_secrets says so.
+func (g *Guests) machines(p picture) ([]machine, error) {
 	if g.baremetal == nil {
 		return nil, nil
 	}
@@ -27,11 +26,24 @@ func (g *Guests) machines() ([]machine, error) {
 		return nil, err
 	}
 	all, err := nodes.ExtractNodes(pages)
+	if err != nil {
+		return nil, err
+	}
 	var l []machine
 	for _, n := range all {
+		vifs, err := nodes.ListVirtualInterfaces(g.life, g.baremetal, n.UUID).Extract()
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range vifs {
+			if x, ok := p.ports[v.ID]; ok {
+				x.device = n.UUID
+				p.ports[v.ID] = x
+			}
+		}
 		l = append(l, machine{n, fmt.Sprint(n.InstanceUUID, " ", n.ProvisionUpdatedAt)})
 	}
-	return l, err
+	return l, nil
 }
 
 // attend boots machines that were deployed, anew after they were rebuilt, and has those off that have no power.
@@ -69,13 +81,14 @@ func (g *Guests) attend(l []machine) {
 func (g *Guests) bootMachine(m machine) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	drive, _ := m.InstanceInfo["configdrive"].(string)
-	meta, data, err := sim.ReadConfigDrive(drive)
-	if g.nodes[m.UUID] != nil || err != nil {
+	drive, _ := m.InstanceInfo["configdrive"].(map[string]any) // nobody has made an image of it
+	meta, _ := drive["meta_data"].(map[string]any)
+	data, _ := drive["user_data"].(string)
+	name, _ := meta["name"].(string)
+	if g.nodes[m.UUID] != nil || name == "" {
 		return
 	}
-	name, _ := meta["name"].(string)
-	host := kube.Host{ID: m.UUID, Name: name, UserData: data, Image: g.options.Image}
+	host := kube.Host{ID: m.UUID, Name: name, UserData: []byte(data), Image: g.options.Image}
 	for _, p := range g.seen.ports {
 		if p.device == m.UUID {
 			host.FixedIPs = append(host.FixedIPs, p.address)

@@ -1,13 +1,10 @@
 package guests
 
 import (
-	"cmp"
-
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/listeners"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/loadbalancers"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/pools"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
-	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/portsbinding"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 )
 
@@ -37,16 +34,13 @@ func (g *Guests) take() (picture, error) {
 	if err != nil {
 		return p, err
 	}
-	var all []struct {
-		ports.Port
-		portsbinding.PortsBindingExt
-	}
-	if err := ports.ExtractPortsInto(pages, &all); err != nil {
+	all, err := ports.ExtractPorts(pages)
+	if err != nil {
 		return p, err
 	}
 	for _, x := range all {
 		if len(x.FixedIPs) > 0 {
-			p.ports[x.ID] = port{x.NetworkID, x.FixedIPs[0].IPAddress, cmp.Or(x.DeviceID, x.HostID)} // Ironic binds, and says no more
+			p.ports[x.ID] = port{x.NetworkID, x.FixedIPs[0].IPAddress, x.DeviceID}
 		}
 	}
 	if pages, err = floatingips.List(g.network, floatingips.ListOpts{}).AllPages(g.life); err != nil {

@@ -36,7 +36,7 @@ func (b *bed) template(version string) string {
 	b.Helper()
 	yes := true
 	t, err := clustertemplates.Create(b.Context(), b.infra, clustertemplates.CreateOpts{Name: version, COE: "kubernetes", ImageID: imageName(version), ExternalNetworkID: "public",
-		FlavorID: "m1.medium", MasterFlavorID: "m1.medium", FloatingIPEnabled: &yes, DNSNameServer: "192.0.2.53", NetworkDriver: "none",
+		FlavorID: "m1.medium", MasterFlavorID: "m1.medium", FloatingIPEnabled: &yes, DNSNameServer: "192.0.2.53", NetworkDriver: "calico",
 		Labels: map[string]string{"pod_network_mode": "routed"}}).Extract()
 	if err != nil {
 		b.Fatal(err)
@@ -96,7 +96,10 @@ func (c *cluster) operations() string {
 	var out struct {
 		Operations []struct {
 			Kind, Status string
-			Steps        []struct{ Name, Status, Message string }
+			Steps        []struct {
+				Name, Status string
+				WaitingFor   string `json:"waiting_for"`
+			}
 		}
 	}
 	if _, err := c.infra.Get(c.Context(), c.infra.Endpoint+"v1/clusters/"+c.id+"/operations?active=true", &out, nil); err != nil {
@@ -105,8 +108,8 @@ func (c *cluster) operations() string {
 	var b strings.Builder
 	for _, o := range out.Operations {
 		for _, s := range o.Steps {
-			if s.Status != "done" && s.Message != "" {
-				fmt.Fprintf(&b, "%s: %s; ", s.Name, s.Message)
+			if s.Status != "done" && s.WaitingFor != "" {
+				fmt.Fprintf(&b, "%s: %s; ", s.Name, s.WaitingFor)
 			}
 		}
 	}

@@ -133,9 +133,9 @@ func TestMixed(t *testing.T) {
 	before := m.of(x.ProjectID)
 	image := anotherImage(t)
 	template(t, x, map[string]any{"name": "other", "image_id": image, "labels": labels})
-	x.Want(t, 202, "POST", "/v1/clusters/mix/actions/upgrade", map[string]any{"cluster_template": "other", "nodegroup": "metal", "max_batch_size": 1})
+	x.Want(t, 202, "POST", "/v1/clusters/mix/actions/upgrade", map[string]any{"cluster_template": "other", "max_batch_size": 2})
 	x.Settled(t, "mix", "UPDATE_COMPLETE", patience)
-	took(t, "an upgrade of two machines where they are", since)
+	took(t, "an upgrade, of servers to others and of machines where they are", since)
 	for id, n := range m.of(x.ProjectID) {
 		if before[id].InstanceUUID != n.InstanceUUID || n.InstanceInfo["image_source"] != image {
 			t.Errorf("node %s: instance %s, before %s; image %v", n.Name, n.InstanceUUID, before[id].InstanceUUID, n.InstanceInfo["image_source"])
@@ -146,7 +146,7 @@ func TestMixed(t *testing.T) {
 	left := c.of(x.ProjectID, s.DomainID)
 	c.parts(left, x.ProjectID)
 	nothingLeft(t, left)
-	testenv.Eventually(t, patience, "all nodes to be available again", func() bool { return m.free() == all })
+	testenv.Eventually(t, patience, "all nodes to be available again", func() bool { return m.free() >= all })
 }
 
 // heal takes the power from a machine, and waits until it serves again.

@@ -15,6 +15,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/db/dbtest"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/ironic"
 	"github.com/jeroboam-cloud/jeroboam/drivers/vm"
 )
 
@@ -35,6 +36,7 @@ type Shape struct {
 	LoadBalancer     bool
 	Version          string // of Kubernetes; "": Version
 	Addons           []string
+	Metal            bool // the workers are Ironic's nodes
 }
 
 // Recipe is a request of that shape resolved once: any number of clusters can be made of it.
@@ -116,8 +118,12 @@ func (r *Rig) Create(t testing.TB, recipe *Recipe) *db.Operation {
 		name, role string
 		count      int
 	}{{"default-master", db.RoleMaster, s.Masters}, {"default-worker", db.RoleWorker, s.Workers}} {
-		groups = append(groups, &db.NodeGroup{UUID: uuid.NewString(), ClusterUUID: c.UUID, ProjectID: c.ProjectID, Name: g.name, Role: g.role, IsDefault: true, Driver: vm.Name,
-			FlavorID: flavor, ImageID: imagePrefix + s.Version, NodeCount: g.count, Status: ops.CreateInProgress, CreatedAt: now, Spec: raw(recipe.group)})
+		driver, spec := vm.Name, recipe.group
+		if s.Metal && g.role == db.RoleWorker {
+			driver, spec.ResourceClass = ironic.Name, "CUSTOM_BAREMETAL"
+		}
+		groups = append(groups, &db.NodeGroup{UUID: uuid.NewString(), ClusterUUID: c.UUID, ProjectID: c.ProjectID, Name: g.name, Role: g.role, IsDefault: true, Driver: driver,
+			FlavorID: flavor, ImageID: imagePrefix + s.Version, NodeCount: g.count, Status: ops.CreateInProgress, CreatedAt: now, Spec: raw(spec)})
 	}
 	op, err := ops.New(uuid.NewString(), ops.ClusterCreate, c, nil, nil)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -28,13 +29,13 @@ func network(ctx context.Context, t Task) ([]Figure, error) {
 	if address == "" {
 		ready := make(chan string, 1)
 		here, stop := context.WithCancel(ctx)
-		ended := make(chan error, 1)
-		go func() { ended <- serve(here, "127.0.0.1:0", ready) }()
-		defer func() { stop(); <-ended }()
+		failed := make(chan error, 1)
+		var server sync.WaitGroup
+		server.Go(func() { failed <- serve(here, "127.0.0.1:0", ready) })
+		defer func() { stop(); server.Wait() }()
 		select {
 		case address = <-ready:
-		case err := <-ended:
-			ended <- err
+		case err := <-failed:
 			return nil, err
 		}
 	}

@@ -46,6 +46,10 @@ func (s *Service) Conductor() (*Conductor, error) {
 	if err != nil {
 		return nil, err
 	}
+	authorities, err := s.cfg.Drivers.authorities()
+	if err != nil {
+		return nil, err
+	}
 	sources, err := s.cfg.addonSources()
 	if err != nil {
 		return nil, err
@@ -60,7 +64,7 @@ func (s *Service) Conductor() (*Conductor, error) {
 	executor := &cluster.Executor{
 		Store: s.store, Infra: network, Machines: machines, Secrets: s.secrets, Kube: c.clients, Log: s.log,
 		Runner: flow.Runner{Parallel: s.cfg.Conducting.Parallel}, Now: time.Now,
-		KeySize: s.cfg.X509.RSAKeySize, Validity: s.cfg.X509.validity(), PollInterval: s.cfg.Conductor.PollInterval, DrainTimeout: s.cfg.Conductor.DrainTimeout, RebootTimeout: s.cfg.Conductor.RebootTimeout, Binaries: binaries, Addons: sources, OwnCredentials: s.own,
+		KeySize: s.cfg.X509.RSAKeySize, Validity: s.cfg.X509.validity(), PollInterval: s.cfg.Conductor.PollInterval, DrainTimeout: s.cfg.Conductor.DrainTimeout, RebootTimeout: s.cfg.Conductor.RebootTimeout, Binaries: binaries, Authorities: authorities, Addons: sources, OwnCredentials: s.own,
 	}
 	c.worker = &conductor.Conductor{
 		Config: s.cfg.Conductor, Host: host, Owner: host + "/" + uuid.NewString(), Store: s.store, Queue: s.queue, Log: s.log, Metrics: m, Executor: executor,

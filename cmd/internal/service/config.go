@@ -182,6 +182,9 @@ func (c *Config) check() error {
 	if _, err := c.Binaries.read(); err != nil {
 		bad("%w", err)
 	}
+	if _, err := c.Drivers.authorities(); err != nil {
+		bad("%w", err)
+	}
 	if err := c.Addons.check(); err != nil {
 		bad("%w", err)
 	}

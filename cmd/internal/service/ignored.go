@@ -118,7 +118,6 @@ func ignoredGroups() map[string]string {
 		"kubernetes.keystone_auth_default_policy":        noManifests,
 		"kubernetes.post_install_manifest_url":           noManifests,
 		"drivers.verify_ca":                              "certificates of the cloud are always verified",
-		"drivers.openstack_ca_file":                      "set cafile in [keystone_auth]",
 		"drivers.disabled_drivers":                       "name the wanted ones in enabled",
 		"drivers.enabled_beta_drivers":                   "name the wanted ones in enabled",
 		"drivers.default_driver":                         "the server type of the template chooses the driver",

@@ -1,6 +1,11 @@
 package service
 
 import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
@@ -70,6 +75,30 @@ type ServiceUser struct {
 // Drivers is group [drivers].
 type Drivers struct {
 	Enabled []string `opt:"enabled" default:"vm" help:"Drivers of machines that clusters may use"`
+	CAFile  string   `opt:"openstack_ca_file" help:"File with certificates that hosts of clusters trust beside those of their images: the authority of the cloud's endpoints, of a registry or a proxy. The service itself has cafile in [keystone_auth]"`
+}
+
+// authorities that hosts trust beside their own. What is in the file and is no certificate is refused: a host would pass over
+// it in silence.
+func (d Drivers) authorities() ([]byte, error) {
+	if d.CAFile == "" {
+		return nil, nil
+	}
+	bundle, err := os.ReadFile(d.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("[drivers] openstack_ca_file: %w", err)
+	}
+	var out []byte
+	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil || block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("[drivers] openstack_ca_file: %s has a %s that is no certificate", d.CAFile, strings.ToLower(block.Type))
+		}
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("[drivers] openstack_ca_file: %s has no certificate", d.CAFile)
+	}
+	return out, nil
 }
 
 // Ironic is group [ironic].

@@ -103,7 +103,7 @@ func (n *Node) serveKubelet(m *machine) {
 			defer conn.Close()
 			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 			m.mu.Lock()
-			running := m.kubelet.running && (m.served || !m.cluster.servingBootstrap)
+			running := m.kubelet.running && (m.serves() || !m.cluster.servingBootstrap)
 			m.mu.Unlock()
 			if running {
 				n.forward(ctx, conn)

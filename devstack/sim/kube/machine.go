@@ -22,6 +22,7 @@ const (
 	kubeletConf      = "/etc/kubernetes/kubelet.conf"
 	bootstrapConf    = "/etc/kubernetes/bootstrap-kubelet.conf"
 	kubeletClientPEM = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+	kubeletServerPEM = "/var/lib/kubelet/pki/kubelet-server-current.pem"
 )
 
 func components() []string {
@@ -47,7 +48,6 @@ type machine struct {
 	endEtcd   func()      // nil while no etcd runs
 	manager   *manager    // nil while none runs
 	kubelet   kubeletLife // zero while none runs
-	served    bool        // the kubelet has a serving certificate
 }
 
 // apiServer is a running one.
@@ -257,6 +257,10 @@ func (n *Node) startKubelet(m *machine) {
 		n.spawn(func(ctx context.Context) { n.bootstrapKubelet(ctx, m) })
 	case err != nil:
 		n.say("kubelet: failed to run Kubelet: " + err.Error())
+	default:
+		n.spawn(func(ctx context.Context) {
+			_ = n.retry(ctx, "kubelet: failed to request a serving certificate", 0, true, func(context.Context) error { return m.cluster.requestServing(m) })
+		})
 	}
 	m.cluster.review()
 	n.noticeManifests(context.Background(), m)

@@ -28,12 +28,15 @@ func servingBootstrap(document []byte) bool {
 	return yaml.Unmarshal(document, &config) == nil && config.ServerTLSBootstrap
 }
 
+// serves tells that the kubelet has a serving certificate.
+func (m *machine) serves() bool {
+	_, err := m.drive.read(kubeletServerPEM)
+	return err == nil
+}
+
 // requestServing is a kubelet's request for its serving certificate. One that has a certificate, or asked before, waits.
 func (c *cluster) requestServing(m *machine) error {
-	m.mu.Lock()
-	served := m.served
-	m.mu.Unlock()
-	if !c.servingBootstrap || served {
+	if !c.servingBootstrap || m.serves() {
 		return nil
 	}
 	if err := c.available(); err != nil {
@@ -94,6 +97,7 @@ func (c *cluster) signServing(name string) {
 		signer = &c.authorities.ca
 	}
 	k, node := c.schema.kind("CertificateSigningRequest"), ""
+	var issued []byte
 	_ = c.store.do(func(t *transaction) error {
 		before, there := t.get(k, "", name)
 		if !there {
@@ -111,14 +115,12 @@ func (c *cluster) signServing(name string) {
 			return err
 		}
 		t.put(k, before, after)
-		node = r.Spec.Username
+		node, issued = r.Spec.Username, r.Status.Certificate
 		return nil
 	})
 	for _, m := range c.machineList() {
 		if node == "system:node:"+m.name() {
-			m.mu.Lock()
-			m.served = true
-			m.mu.Unlock()
+			m.drive.write(kubeletServerPEM, issued, 0o600)
 		}
 	}
 }

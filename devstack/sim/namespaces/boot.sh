@@ -44,6 +44,14 @@ mount -o remount,bind,ro "$new/proc/sys"
 mount --bind "$new/proc/sys/net" "$new/proc/sys/net"
 mount -o remount,bind,rw "$new/proc/sys/net"
 
+# What the kubelet insists on writing is written to files of the host's own.
+mkdir -p "$DISK/settings"
+for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 kernel/keys/root_maxkeys=1000000 kernel/keys/root_maxbytes=25000000; do
+	name=${setting%%=*}
+	echo "${setting#*=}" >"$DISK/settings/${name##*/}"
+	if [ -e "$new/proc/sys/$name" ]; then mount --bind "$DISK/settings/${name##*/}" "$new/proc/sys/$name"; fi
+done
+
 mount -t tmpfs -o mode=755 dev "$new/dev"
 mkdir "$new/dev/pts" "$new/dev/shm" "$new/dev/mqueue"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$new/dev/pts"
@@ -60,6 +68,8 @@ ln -s fd/1 "$new/dev/stdout"
 ln -s fd/2 "$new/dev/stderr"
 touch "$new/dev/console"
 mount --bind "$CONSOLE" "$new/dev/console"
+# The kernel's log is the machine's; the kubelet insists on one.
+ln -s console "$new/dev/kmsg"
 mount -t tmpfs -o mode=755 run "$new/run"
 mount -t tmpfs -o mode=1777 tmp "$new/tmp"
 

@@ -3,7 +3,7 @@
 # host is a node, and does nothing from then on. cloud-init runs it on the first boot, jeroboam-bootstrap.service on any
 # later boot that finds the work unfinished.
 set -euo pipefail
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+export PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 umask 077
 
 readonly pki=/etc/kubernetes/pki

@@ -14,10 +14,14 @@ prepare() {
 	mkdir -p "$state"
 	keep_pki
 	set_proxy
+	set_trust
+	set_time
 	systemctl daemon-reload
 	systemctl enable jeroboam-bootstrap.service jeroboam-metadata-guard.service
 	# Before any kubelet: no pod may ever reach the metadata service, which has this host's secrets.
 	systemctl start jeroboam-metadata-guard.service
+	# Services have addresses that it does not know, and pods have networks of their own: security groups guard the host.
+	systemctl disable --now firewalld.service 2>/dev/null || true
 	swapoff -a
 	systemctl mask swap.target
 	# What fails here and matters, kubeadm's own checks name.
