@@ -109,7 +109,8 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node, init b
 		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, CACertHash: pin, NodeLabels: labels, NodeTaints: taints(nodeTaints),
 		Runtime: ops.SandboxOf(g), Authorities: w.e.Authorities, NTPServers: w.spec.NTPServers, RoutedPods: w.spec.PodNetworkMode == ops.PodsRouted, CloudProviderExternal: w.spec.Has(ops.AddonCloudProvider), ImageRepository: w.spec.ImageRepository, Proxy: userdata.Proxy{HTTP: w.spec.HTTPProxy, HTTPS: w.spec.HTTPSProxy, No: split(w.spec.NoProxy)}}
 	if r, ok := drivers.HostOf(w.l, n.Name); ok && r.Kind == drivers.KindAllocation && r.ID != "" {
-		h.ProviderID = ops.MachineScheme + r.ID
+		// Nova has no server of it, so no cloud controller manager would ever find it.
+		h.ProviderID, h.CloudProviderExternal = ops.MachineScheme+r.ID, false
 	}
 	if w.s.Cluster.SSHPublicKey != nil {
 		h.SSHKeys = []string{strings.TrimSpace(*w.s.Cluster.SSHPublicKey)}

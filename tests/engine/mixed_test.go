@@ -87,6 +87,7 @@ func TestMixed(t *testing.T) {
 	c := b.conductor("one")
 	b.run(c, b.conductor("two"))
 	id := b.older("mix", 3, 2, true)
+	b.relabel(id, func(s *ops.ClusterSpec) { s.Addons = []string{ops.AddonCloudProvider} }) // which does not know machines
 	old := b.image(oldImage).ID
 	b.addGroup(id, b.group("metal", db.RoleWorker, 2, func(g *db.NodeGroup, s *ops.GroupSpec) {
 		onMetal(g, s)

@@ -35,7 +35,8 @@ type Shape struct {
 	Masters, Workers int
 	LoadBalancer     bool
 	Version          string // of Kubernetes; "": Version
-	Metal            bool   // the workers are Ironic's nodes
+	Addons           []string
+	Metal            bool // the workers are Ironic's nodes
 }
 
 // Recipe is a request of that shape resolved once: any number of clusters can be made of it.
@@ -79,7 +80,7 @@ func (r *Rig) Resolve(t testing.TB, shape Shape) *Recipe {
 	}
 	return &Recipe{shape: shape, group: group, cluster: ops.ClusterSpec{KubernetesVersion: shape.Version, Distro: group.Distro, ExternalNetworkID: public[0].ID,
 		SubnetCIDR: "10.0.0.0/24", DNSNameservers: []string{"8.8.8.8"}, PodCIDR: "10.100.0.0/16", ServiceCIDR: "10.254.0.0/16", DNSDomain: "cluster.local",
-		NetworkDriver: "calico", APIPort: 6443, APIFloatingIP: true, ServerGroupPolicy: "soft-anti-affinity"}}
+		NetworkDriver: "calico", Addons: shape.Addons, APIPort: 6443, APIFloatingIP: true, ServerGroupPolicy: "soft-anti-affinity"}}
 }
 
 // Upgrade is what an upgrade of an older recipe's cluster to the newest one carries.

@@ -16,8 +16,8 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/internal/certmanager"
 )
 
-// KubeNodes lists a cluster's nodes as its own API tells them to an administrator.
-func (r *Rig) KubeNodes(t testing.TB, clusterUUID string) []kube.Node {
+// Kube is an administrator's client of a cluster.
+func (r *Rig) Kube(t testing.TB, clusterUUID string) *kube.Client {
 	t.Helper()
 	check := func(err error) {
 		t.Helper()
@@ -42,8 +42,16 @@ func (r *Rig) KubeNodes(t testing.TB, clusterUUID string) []kube.Node {
 	check(err)
 	c, err := kube.New(kube.Access{Endpoint: *v.APIAddress, CA: ca.Certificate, ClientCert: cert, ClientKey: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})})
 	check(err)
-	defer c.Close()
-	nodes, err := c.Nodes(t.Context())
-	check(err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// KubeNodes lists a cluster's nodes as its own API tells them to an administrator.
+func (r *Rig) KubeNodes(t testing.TB, clusterUUID string) []kube.Node {
+	t.Helper()
+	nodes, err := r.Kube(t, clusterUUID).Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	return nodes
 }

@@ -176,7 +176,7 @@ func (r *Rig) Conductor(t testing.TB, o ConductorOptions) *conductor.Conductor {
 			ironic.Name: ironic.New(ironic.Config{RackProperty: "rack", AvoidFor: time.Hour}, clouds, in, nil)}, Secrets: secrets,
 			Kube: k, Log: l, Runner: flow.Runner{Parallel: max(o.Parallel, 1), Clock: r.now}, Now: time.Now,
 			KeySize: 2048, Validity: 24 * time.Hour, PollInterval: o.Poll, DrainTimeout: 15 * time.Minute, RebootTimeout: 5 * time.Minute,
-			Publisher: "container-infra." + o.Owner},
+			Addons: cluster.AddonSources{AuthURL: r.Cloud.AuthURL()}, Publisher: "container-infra." + o.Owner},
 	}
 }
 

@@ -105,8 +105,8 @@ func initialize(node *corev1.Node) (changed bool) {
 			taints = append(taints, taint)
 		}
 	}
-	if len(taints) == len(node.Spec.Taints) {
-		return false
+	if len(taints) == len(node.Spec.Taints) || node.Spec.ProviderID != "" && !strings.HasPrefix(node.Spec.ProviderID, "openstack://") {
+		return false // there is nothing to do, or it is no server
 	}
 	node.Spec.Taints = taints
 	if node.Spec.ProviderID == "" {
