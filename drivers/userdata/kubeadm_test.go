@@ -38,22 +38,6 @@ func goldenHosts() map[string]userdata.Host {
 		"init-debian": on("debian", initHost()), "init-flatcar": on("flatcar", initHost()), "worker-flatcar": on("flatcar", workerHost())}
 }
 
-// kubeadmConfig is the configuration that a host has for kubeadm, whatever its user data is written in.
-func kubeadmConfig(t *testing.T, h userdata.Host) string {
-	t.Helper()
-	const path = "/etc/kubernetes/kubeadm.yaml"
-	if h.Distro != "flatcar" {
-		return parse(t, render(t, h)).file(t, path).Content
-	}
-	for _, f := range parseIgnition(t, render(t, h)).Storage.Files {
-		if f.Path == path {
-			return ignitionContent(t, f)
-		}
-	}
-	t.Fatalf("there is no %s", path)
-	return ""
-}
-
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -75,3 +75,19 @@ func judge(t *testing.T, binary, name, config string) {
 		}
 	}
 }
+
+// kubeadmConfig is the configuration that a host has for kubeadm, whatever its user data is written in.
+func kubeadmConfig(t *testing.T, h userdata.Host) string {
+	t.Helper()
+	const path = "/etc/kubernetes/kubeadm.yaml"
+	if h.Distro != "flatcar" {
+		return parse(t, render(t, h)).file(t, path).Content
+	}
+	for _, f := range parseIgnition(t, render(t, h)).Storage.Files {
+		if f.Path == path {
+			return ignitionContent(t, f)
+		}
+	}
+	t.Fatalf("there is no %s", path)
+	return ""
+}
