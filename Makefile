@@ -9,7 +9,7 @@ GOLANGCI_VERSION := 2.15.0
 # so that no test cuts another short on few cores; the whole stays well below it
 TEST_TIMEOUT ?= 20m
 # all but what wants more than the services of `make test`
-PACKAGES = $$(go list ./... | grep -v -e /tests/clients/ -e /tests/openstack -e /tests/kubernetes)
+PACKAGES = $$(go list ./... | grep -v -e /tests/clients/ -e /tests/openstack -e /tests/kubernetes -e /tests/controlplane)
 FUZZTIME ?= 10m
 # of the model test: how many runs, and the seed of their steps (0: another one each time)
 RUNS ?= 10
@@ -18,7 +18,7 @@ SEED ?= 0
 .PHONY: help build demo test test-clients test-openstack kubernetes-binaries test-kubernetes test-model test-quick bench fuzz check-generated lint generate openstack-up openstack-down clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
 
 build: ## build every command into bin/
 	@mkdir -p bin
@@ -59,7 +59,7 @@ kubernetes-binaries: ## build a real Kubernetes from Go modules, once per versio
 
 test-kubernetes: ## make clusters of that Kubernetes by the user data of the service, on hosts that are namespaces (root)
 	@go run ./devstack/kubernetes/build --check
-	@go test -json -p 1 -count 1 -timeout 60m ./tests/kubernetes | go run ./internal/testenv/summary
+	@go test -json -p 1 -count 1 -timeout 60m -tags kubernetes ./drivers/userdata ./tests/controlplane ./tests/kubernetes | go run ./internal/testenv/summary
 
 test-model: ## throw RUNS (10) rows of random requests and faults, of SEED, at a cluster and hold it to what must always be so
 	go test -tags model ./tests/api -run '^TestModel$$' -count 1 -timeout 0 -rapid.checks $(RUNS) -rapid.seed $(SEED)

@@ -139,7 +139,9 @@ func (c Cache) loadImages(ctx context.Context, work, store string, r Release) er
 	go func() { ended <- daemon.Wait() }()
 	err = c.importImages(ctx, socket, images, ended)
 	_ = daemon.Process.Signal(os.Interrupt)
-	<-ended
+	if ended := <-ended; err == nil && ended != nil {
+		err = fmt.Errorf("containerd: %w", ended)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, tail(out.Bytes(), 1000))
 	}

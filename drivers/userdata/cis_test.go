@@ -206,7 +206,7 @@ func TestCIS(t *testing.T) {
 		t.Errorf("differs from %s (-update writes it):\n%s", path, diff)
 	}
 	if pods == nil {
-		t.Skip("what kubeadm itself sees to was not looked at: there is none, or no right to give it a root of its own")
+		t.Log("what kubeadm itself sees to was not looked at: there is none, or no right to give it a root of its own")
 	}
 }
 

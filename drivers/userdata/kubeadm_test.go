@@ -1,11 +1,9 @@
 package userdata_test
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,26 +36,6 @@ func goldenHosts() map[string]userdata.Host {
 	return map[string]userdata.Host{"worker-routed": routed, "init": initHost(), "init-ipv6": ipv6, "control-plane": controlPlaneHost(), "worker": workerHost(),
 		"worker-kata": sandboxed("kata"), "worker-gvisor": sandboxed("gvisor"), "worker-rocky": on("rocky", workerHost()),
 		"init-debian": on("debian", initHost()), "init-flatcar": on("flatcar", initHost()), "worker-flatcar": on("flatcar", workerHost())}
-}
-
-// TestKubeadmValidates has real kubeadms read every configuration strictly.
-func TestKubeadmValidates(t *testing.T) {
-	kubeadms := programs("kubeadm")
-	if len(kubeadms) == 0 {
-		t.Skip("there is no kubeadm here: make kubernetes-binaries builds one")
-	}
-	for _, kubeadm := range kubeadms {
-		for name, h := range goldenHosts() {
-			t.Run(filepath.Base(filepath.Dir(kubeadm))+" "+name, func(t *testing.T) {
-				config := filepath.Join(t.TempDir(), "kubeadm.yaml")
-				write(t, config, kubeadmConfig(t, h))
-				out, err := exec.Command(kubeadm, "config", "validate", "--config", config).CombinedOutput()
-				if err != nil || strings.Contains(string(out), "unknown field") || bytes.Contains(out, []byte("WARNING")) {
-					t.Errorf("%v\n%s", err, out)
-				}
-			})
-		}
-	}
 }
 
 // kubeadmConfig is the configuration that a host has for kubeadm, whatever its user data is written in.

@@ -233,11 +233,23 @@ func (m *model) mend() {
 			m.t.Errorf("the cluster is %s (%s) and there is nothing to retry", a.text("status"), a.text("status_reason"))
 			return
 		}
-		m.one.want(202, "POST", m.path+"/operations/"+failed+"/actions/retry", nil)
+		if m.one.do("POST", m.path+"/operations/"+failed+"/actions/retry", nil).status != 202 {
+			m.resizeFailed() // another operation has come since, so it is not repeated but asked for anew
+		}
 		m.settle()
 	}
 	a := m.one.want(200, "GET", m.path, nil)
 	m.t.Errorf("in spite of retries the cluster is %s: %s", a.text("status"), a.text("status_reason"))
+}
+
+// resizeFailed asks once more for the nodes of the groups that lack some.
+func (m *model) resizeFailed() {
+	m.t.Helper()
+	for _, g := range m.one.want(200, "GET", m.path+"/nodegroups", nil).list("nodegroups") {
+		if strings.HasSuffix(fmt.Sprint(g["status"]), "_FAILED") {
+			m.one.want(202, "POST", m.path+"/actions/resize", object{"node_count": g["node_count"], "nodegroup": g["name"]})
+		}
+	}
 }
 
 // unmended is the newest operation that failed, or was cancelled, and was not followed by one of its own kind that did not.

@@ -54,7 +54,7 @@ func program(t *testing.T, name string) string {
 	}
 	found, _ := filepath.Glob(filepath.Join(folder, "programs", of, name)) // the pattern is a good one
 	if len(found) == 0 {
-		t.Skipf("there is no %s here: make kubernetes-binaries builds it", name)
+		t.Fatalf("there is no %s here: make kubernetes-binaries builds it", name)
 	}
 	return found[len(found)-1]
 }
@@ -66,7 +66,7 @@ func start(t *testing.T) *plane {
 		programs[name] = program(t, name)
 	}
 	if os.Getuid() != 0 {
-		t.Skip("kubeadm is given a root of its own, which root alone can do")
+		t.Fatal("kubeadm is given a root of its own, which root alone can do")
 	}
 	p := &plane{root: t.TempDir(), ports: map[string]int{}}
 	for _, port := range []string{"6443", "2379", "2380", "2381", "10257"} {

@@ -102,7 +102,7 @@ func (c *cluster) operations() string {
 			}
 		}
 	}
-	if _, err := c.infra.Get(c.Context(), c.infra.Endpoint+"v1/clusters/"+c.id+"/operations?active=true", &out, nil); err != nil {
+	if err := c.ask(c.infra, http.MethodGet, c.infra.ResourceBase+"clusters/"+c.id+"/operations?active=true", nil, &out); err != nil {
 		return err.Error()
 	}
 	var b strings.Builder

@@ -95,7 +95,7 @@ func TestHosts(t *testing.T) {
 	})
 	t.Run("delete", func(t *testing.T) {
 		w := w.as(t)
-		if _, err := w.compute.Delete(t.Context(), w.compute.ServiceURL("servers", ids["one"]), nil); err != nil {
+		if err := w.ask(w.compute, http.MethodDelete, w.compute.ServiceURL("servers", ids["one"]), nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		testenv.Eventually(t, time.Minute, "the server to be gone", func() bool { return len(w.servers()) == 1 })
@@ -132,7 +132,7 @@ func (w *wired) as(t *testing.T) *wired {
 func (b *bed) make(c *gophercloud.ServiceClient, path, kind string, fields map[string]any) map[string]any {
 	b.Helper()
 	var out map[string]map[string]any
-	if _, err := c.Post(b.Context(), c.ServiceURL(path), map[string]any{kind: fields}, &out, &gophercloud.RequestOpts{OkCodes: []int{200, 201, 202}}); err != nil {
+	if err := b.ask(c, http.MethodPost, c.ServiceURL(path), map[string]any{kind: fields}, &out); err != nil {
 		b.Fatal(err)
 	}
 	return out[kind]
@@ -151,7 +151,7 @@ func (w *wired) lay() {
 	w.group = id(w.make(w.network, "security-groups", "security_group", map[string]any{"name": "web"}))
 	w.rule(8080)
 	router := id(w.make(w.network, "routers", "router", map[string]any{"external_gateway_info": map[string]any{"network_id": w.public()}}))
-	if _, err := w.network.Put(w.Context(), w.network.ServiceURL("routers", router, "add_router_interface"), map[string]any{"subnet_id": w.subnet}, nil, &gophercloud.RequestOpts{OkCodes: []int{200}}); err != nil {
+	if err := w.ask(w.network, http.MethodPut, w.network.ServiceURL("routers", router, "add_router_interface"), map[string]any{"subnet_id": w.subnet}, nil); err != nil {
 		w.Fatal(err)
 	}
 	w.address, w.port = map[string]string{}, map[string]string{}
@@ -160,7 +160,7 @@ func (w *wired) lay() {
 func (w *wired) public() string {
 	w.Helper()
 	var out struct{ Networks []map[string]any }
-	if _, err := w.network.Get(w.Context(), w.network.ServiceURL("networks")+"?name=public", &out, nil); err != nil || len(out.Networks) != 1 {
+	if err := w.ask(w.network, http.MethodGet, w.network.ServiceURL("networks")+"?name=public", nil, &out); err != nil || len(out.Networks) != 1 {
 		w.Fatal(err, out)
 	}
 	return id(out.Networks[0])
@@ -175,7 +175,7 @@ func (w *wired) rule(port int) {
 func (w *wired) image() string {
 	w.Helper()
 	var out struct{ Images []map[string]any }
-	if _, err := w.compute.Get(w.Context(), w.cloud.URL()+"/image/v2/images?name="+imageName(binaries.Releases()[0].Kubernetes), &out, nil); err != nil || len(out.Images) != 1 {
+	if err := w.ask(w.compute, http.MethodGet, w.cloud.URL()+"/image/v2/images?name="+imageName(binaries.Releases()[0].Kubernetes), nil, &out); err != nil || len(out.Images) != 1 {
 		w.Fatal(err, out)
 	}
 	return id(out.Images[0])
@@ -195,7 +195,7 @@ func (w *wired) boot(name string) string {
 
 func (w *wired) act(server, name string, argument any) {
 	w.Helper()
-	if _, err := w.compute.Post(w.Context(), w.compute.ServiceURL("servers", server, "action"), map[string]any{name: argument}, nil, &gophercloud.RequestOpts{OkCodes: []int{200, 202}}); err != nil {
+	if err := w.ask(w.compute, http.MethodPost, w.compute.ServiceURL("servers", server, "action"), map[string]any{name: argument}, nil); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -203,7 +203,7 @@ func (w *wired) act(server, name string, argument any) {
 func (w *wired) status(server string) string {
 	w.Helper()
 	var out struct{ Server struct{ Status string } }
-	if _, err := w.compute.Get(w.Context(), w.compute.ServiceURL("servers", server), &out, nil); err != nil {
+	if err := w.ask(w.compute, http.MethodGet, w.compute.ServiceURL("servers", server), nil, &out); err != nil {
 		w.Fatal(err)
 	}
 	return out.Server.Status

@@ -1,11 +1,10 @@
 package kubernetes
 
 import (
-	"strings"
+	"net/http"
 	"testing"
 	"time"
 
-	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/containerinfra/v1/clusters"
 
 	binaries "github.com/jeroboam-cloud/jeroboam/devstack/kubernetes"
@@ -68,7 +67,7 @@ func (c *cluster) rotate() {
 		return c.do("config", "view", "--raw", "-o", "jsonpath={.clusters[0].cluster.certificate-authority-data}")
 	}
 	before := authority()
-	if _, err := c.infra.Patch(c.Context(), c.infra.ResourceBase+"certificates/"+c.id, nil, nil, &gophercloud.RequestOpts{OkCodes: []int{202}}); err != nil {
+	if err := c.ask(c.infra, http.MethodPatch, c.infra.ResourceBase+"certificates/"+c.id, nil, nil); err != nil {
 		c.Fatal(err)
 	}
 	c.settled("UPDATE_COMPLETE", changeTimeout)
@@ -109,7 +108,7 @@ func (c *cluster) loseControlPlane() {
 	ready := []string{"get", "node", lost.name, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`}
 	c.eventually(3*time.Minute, "node "+lost.name+" to be missed", is("Unknown"), ready...)
 	c.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: written-meanwhile}\n")
-	if _, err := c.compute.Post(c.Context(), c.compute.ServiceURL("servers", id, "action"), map[string]any{"reboot": map[string]any{"type": "HARD"}}, nil, nil); err != nil && !strings.Contains(err.Error(), "EOF") {
+	if err := c.ask(c.compute, http.MethodPost, c.compute.ServiceURL("servers", id, "action"), map[string]any{"reboot": map[string]any{"type": "HARD"}}, nil); err != nil {
 		c.Fatal(err)
 	}
 	c.eventually(5*time.Minute, "node "+lost.name+" to be back", is("True"), ready...)

@@ -134,7 +134,7 @@ func TestMixed(t *testing.T) {
 	image := anotherImage(t)
 	template(t, x, map[string]any{"name": "other", "image_id": image, "labels": labels})
 	x.Want(t, 202, "POST", "/v1/clusters/mix/actions/upgrade", map[string]any{"cluster_template": "other", "max_batch_size": 2})
-	x.Settled(t, "mix", "UPDATE_COMPLETE", patience)
+	x.Settled(t, "mix", "UPDATE_COMPLETE", 3*patience) // seven nodes, the control planes one by one
 	took(t, "an upgrade, of servers to others and of machines where they are", since)
 	for id, n := range m.of(x.ProjectID) {
 		if before[id].InstanceUUID != n.InstanceUUID || n.InstanceInfo["image_source"] != image {

@@ -4,7 +4,9 @@
 // load balancers that the cloud has. It needs root, and nothing from outside of the machine.
 //
 // What is not as on a machine of its own: the kernel and its settings are those of this machine, hosts cannot load modules,
-// and the network is there before a host is, since there is neither DHCP nor a metadata service.
+// the network is there before a host is, since there is neither DHCP nor a metadata service, and whatever ends a host cuts
+// its power: nothing is shut down in order. Load balancers ask no health of their members but whether they listen. Hosts
+// have IPv4 only, and one port.
 //
 // Everything ends with the process, however that ends: hosts are killed by the kernel, and their network lives in namespaces
 // that only the process holds. What stays behind then are folders and control groups, which the next bed takes away.

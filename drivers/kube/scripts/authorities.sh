@@ -39,12 +39,44 @@ for config in "$kubernetes"/*.conf; do
 	mv "$config.new" "$config"
 done
 
+# processes <component>: those that run now; the kernel keeps fifteen letters of a name
+processes() {
+	for process in /proc/[0-9]*; do
+		program=
+		if [ -e "$process/comm" ]; then
+			read -r program <"$process/comm" || true
+		fi
+		if [ -n "$program" ] && [ "$program" = "$(printf %.15s "$1")" ]; then
+			echo "$process"
+		fi
+	done
+}
+
+before=
+for component in $COMPONENTS; do
+	case "$(sed -e '/^$/d' "$kubernetes/manifests/$component.yaml")" in
+	*"jeroboam.cloud/restarted: \"$MARK\""*) ;; # by an earlier run of this
+	*) before="$before $(processes "$component")" ;;
+	esac
+done
+
 # The kubelet makes a static pod anew when anything in its manifest has changed. It reads every file in the folder, so the
 # new manifest is written elsewhere.
 for component in $COMPONENTS; do
 	manifest=$kubernetes/manifests/$component.yaml
 	sed -e '/^    jeroboam.cloud\/restarted: /d' -e "s|^  labels:\$|&\n    jeroboam.cloud/restarted: \"$MARK\"|" "$manifest" >"$kubernetes/$component.new"
 	mv "$kubernetes/$component.new" "$manifest"
+done
+
+# A kubelet that starts does not know the pods of before, and ends none of them until it hears the API: in vain where what
+# answers it is the API server that is to be ended. So they have to be gone before the kubelet is restarted; one that does
+# not end them within its time is restarted all the same.
+left=120
+for process in $before; do
+	while [ -e "$process" ] && [ "$left" -gt 0 ]; do
+		sleep 1
+		left=$((left - 1))
+	done
 done
 
 if [ "$KUBELET" = yes ]; then
