@@ -135,7 +135,7 @@ func (b *builder) readyTasks() []string {
 }
 
 func (w *work) applyAddon(ctx context.Context, name string) drivers.Result {
-	objects, err := w.addonObjects(ctx, name)
+	objects, err := w.addonObjects(ctx, name, true)
 	if err != nil {
 		return drivers.FromError(err)
 	}
@@ -150,7 +150,7 @@ func (w *work) applyAddon(ctx context.Context, name string) drivers.Result {
 }
 
 func (w *work) addonRuns(ctx context.Context, name string) drivers.Result {
-	objects, err := w.addonObjects(ctx, name)
+	objects, err := w.addonObjects(ctx, name, false)
 	if err != nil {
 		return drivers.FromError(err)
 	}
@@ -171,7 +171,7 @@ func (w *work) addonRuns(ctx context.Context, name string) drivers.Result {
 func (w *work) pruneAddons(ctx context.Context) drivers.Result {
 	wanted := map[string]bool{}
 	for _, name := range w.wantedAddons() {
-		objects, err := w.addonObjects(ctx, name)
+		objects, err := w.addonObjects(ctx, name, true)
 		if err != nil {
 			return drivers.FromError(err)
 		}
@@ -202,10 +202,12 @@ func identity(o *unstructured.Unstructured) string {
 	return kind.String() + " " + namespace + "/" + o.GetName()
 }
 
-// addonObjects renders an add-on for the cluster as it is to be, once per slice.
-func (w *work) addonObjects(ctx context.Context, name string) ([]*unstructured.Unstructured, error) {
-	return drivers.Once(w.site.Memo, "add-on "+name+" for "+w.site.Credential.UserID, func() ([]*unstructured.Unstructured, error) {
-		c, err := w.addonCluster(ctx, name)
+// addonObjects renders an add-on for the cluster as it is to be, once per slice. Whoever only waits for its pods does
+// without classes of volumes, for which the cloud is asked.
+func (w *work) addonObjects(ctx context.Context, name string, classes bool) ([]*unstructured.Unstructured, error) {
+	key := fmt.Sprintf("add-on %s for %s, %t", name, w.site.Credential.UserID, classes)
+	return drivers.Once(w.site.Memo, key, func() ([]*unstructured.Unstructured, error) {
+		c, err := w.addonCluster(ctx, name == addons.CinderCSI && classes)
 		if err != nil {
 			return nil, err
 		}
@@ -238,7 +240,7 @@ func ours(objects []*unstructured.Unstructured, err error) ([]*unstructured.Unst
 }
 
 // addonCluster is what add-ons are told of the cluster.
-func (w *work) addonCluster(ctx context.Context, name string) (addons.Cluster, error) {
+func (w *work) addonCluster(ctx context.Context, storage bool) (addons.Cluster, error) {
 	address, _, ok := w.endpoint()
 	if !ok {
 		return addons.Cluster{}, errors.New("the address of the Kubernetes API is not known")
@@ -256,7 +258,7 @@ func (w *work) addonCluster(ctx context.Context, name string) (addons.Cluster, e
 	if w.spec.ActsInCloud() && credential.Password == "" {
 		return c, &drivers.Fault{Class: drivers.ClassUser, Err: errors.New("this service acts with its own credential, which is put into no cluster")}
 	}
-	if name != addons.CinderCSI {
+	if !storage {
 		return c, nil
 	}
 	var err error

@@ -23,7 +23,7 @@ func TestReadCatalogue(t *testing.T) {
 		{"a good one", entry(), ""},
 		{"nothing", "", ""},
 		{"no YAML", "entries: [", "yaml"},
-		{"an unknown field", entry("version:", "vresion:"), "vresion"},
+		{"an unknown field", entry("version:", "release:"), "release"},
 		{"a name that is none", entry("flannel\n", "Flannel CNI\n"), "entry 1 (Flannel CNI): name is not"},
 		{"plain HTTP", entry("https:", "http:"), "url is not https"},
 		{"a password in the URL", entry("https://", "https://a:b@"), "url is not https"},

@@ -168,3 +168,19 @@ func TestAddonPatch(t *testing.T) {
 	b.server.Catalogue = catalogue{}
 	b.one.want(202, "PATCH", path, []object{op("add", "/labels/metrics_server_enabled", "true")}) // the network is not asked for again
 }
+
+// TestAddonsKeepUp: a version of Kubernetes is refused for which the catalogue lacks what a cluster has of it.
+func TestAddonsKeepUp(t *testing.T) {
+	b := newBed(t)
+	b.server.Catalogue = catalogue{"v1.36": {"flannel"}}
+	old := b.one.template(object{"name": "old", "image_id": imageWithoutRuntimes, "network_driver": "flannel", "master_lb_enabled": true})
+	next := b.one.template(object{"name": "next", "network_driver": "flannel", "master_lb_enabled": true})
+	id := b.one.cluster(old, object{"name": "dev"})
+	b.set(id, "CREATE_COMPLETE", "CREATE_COMPLETE", nil)
+	path, body := "/v1/clusters/"+id+"/actions/upgrade", object{"cluster_template": next}
+	if a := b.one.do("POST", path, body); a.status != 400 || !strings.Contains(a.detail(), "has no flannel for Kubernetes v1.37.2") {
+		t.Errorf("HTTP %d %s", a.status, a.body)
+	}
+	b.server.Catalogue = catalogue{"v1.36": {"flannel"}, "v1.37": {"flannel"}}
+	b.one.want(202, "POST", path, body)
+}

@@ -110,9 +110,6 @@ func TestAddonsAreAccepted(t *testing.T) {
 // apiServer starts one with its etcd on loopback, and gives an administrator's access to it.
 func apiServer(t *testing.T) kube.Access {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("NOT TESTED: a real API server takes a minute")
-	}
 	c, err := binaries.OpenCache()
 	if err != nil {
 		t.Fatal(err)
