@@ -1,23 +1,17 @@
 package openstack
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/baremetal/v1/nodes"
-	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
-	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
-	"github.com/jeroboam-cloud/jeroboam/tests/rig"
 	"github.com/jeroboam-cloud/jeroboam/tests/stack"
 )
 
@@ -63,30 +57,6 @@ func (m metal) free() int {
 	}))
 }
 
-// anotherImage is one with the same Kubernetes in it.
-func anotherImage(t *testing.T) string {
-	t.Helper()
-	glance, err := openstack.NewImageV2(testenv.KeystoneAdmin(t), gophercloud.EndpointOpts{Region: testenv.Region})
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := images.ImageVisibilityPublic
-	x, err := images.Create(t.Context(), glance, images.CreateOpts{Name: "another-" + uuid.NewString()[:8], ContainerFormat: "bare", DiskFormat: "raw", Visibility: &public,
-		Properties: map[string]string{"os_distro": "ubuntu", "kube_version": rig.Version, "architecture": "x86_64"}}).Extract()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := images.Delete(context.Background(), glance, x.ID).ExtractErr(); err != nil {
-			t.Errorf("deleting an image: %v", err)
-		}
-	})
-	if err := imagedata.Upload(t.Context(), glance, x.ID, bytes.NewReader([]byte("nothing boots here\n"))).ExtractErr(); err != nil {
-		t.Fatal(err)
-	}
-	return x.ID
-}
-
 // TestMixed is the life of a cluster of servers and machines: three control planes and two workers on Nova, two workers on
 // Ironic's nodes, in one network.
 func TestMixed(t *testing.T) {
@@ -128,19 +98,6 @@ func TestMixed(t *testing.T) {
 		}
 	}
 	heal(t, x, m)
-
-	since = time.Now()
-	before := m.of(x.ProjectID)
-	image := anotherImage(t)
-	template(t, x, map[string]any{"name": "other", "image_id": image, "labels": labels})
-	x.Want(t, 202, "POST", "/v1/clusters/mix/actions/upgrade", map[string]any{"cluster_template": "other", "max_batch_size": 2})
-	x.Settled(t, "mix", "UPDATE_COMPLETE", 3*patience) // seven nodes, the control planes one by one
-	took(t, "an upgrade, of servers to others and of machines where they are", since)
-	for id, n := range m.of(x.ProjectID) {
-		if before[id].InstanceUUID != n.InstanceUUID || n.InstanceInfo["image_source"] != image {
-			t.Errorf("node %s: instance %s, before %s; image %v", n.Name, n.InstanceUUID, before[id].InstanceUUID, n.InstanceInfo["image_source"])
-		}
-	}
 
 	remove(t, x, id)
 	left := c.of(x.ProjectID, s.DomainID)
