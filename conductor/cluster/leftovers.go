@@ -186,21 +186,13 @@ func (w *work) leftovers(ctx context.Context) ([]leftover, error) {
 			all = append(all, leftover{r, remove})
 		}
 	}
-	asked := map[string]bool{}
-	for _, g := range w.s.NodeGroups {
-		if asked[g.Driver] {
-			continue
-		}
-		asked[g.Driver] = true
-		m, err := w.machines(g)
-		if err != nil {
-			return nil, err
-		}
+	err := w.eachDriver(func(m drivers.Machines) error {
 		found, err := m.Leftovers(ctx, w.site)
-		if err != nil {
-			return nil, err
-		}
 		add(found, m.Remove)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	found, err := w.e.Infra.Leftovers(ctx, w.site)
 	add(found, w.e.Infra.Remove)

@@ -112,27 +112,19 @@ func (e *Executor) GoneHosts(ctx context.Context, s *db.Snapshot) ([]string, err
 // lostHosts are servers that the ledger holds and the cloud has no more, of all drivers.
 func (w *work) lostHosts(ctx context.Context) ([]drivers.Drift, error) {
 	var out []drivers.Drift
-	asked := map[string]bool{}
-	for _, g := range w.s.NodeGroups {
-		if asked[g.Driver] {
-			continue
-		}
-		asked[g.Driver] = true
-		m, err := w.machines(g)
-		if err != nil {
-			return nil, err
-		}
+	err := w.eachDriver(func(m drivers.Machines) error {
 		hosts, err := m.Status(ctx, w.site)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, n := range w.nodesOf(db.NodeWanted, w.groupsOf(g.Driver)...) {
+		for _, n := range w.nodesOf(db.NodeWanted, w.groupsOf(m.Name())...) {
 			if r, ok := drivers.HostOf(w.l, n.Name); ok && r.ID != "" && hosts[n.Name].State == drivers.HostGone {
 				out = append(out, drivers.Drift{Kind: r.Kind, Name: n.Name, Node: n.Name, Gone: true, What: "is gone"})
 			}
 		}
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 func (w *work) groupsOf(driver string) []*db.NodeGroup {

@@ -155,6 +155,25 @@ func (w *work) machines(g *db.NodeGroup) (drivers.Machines, error) {
 	return m, nil
 }
 
+// eachDriver has every driver of the cluster's node groups do something, once, until one fails.
+func (w *work) eachDriver(do func(drivers.Machines) error) error {
+	asked := map[string]bool{}
+	for _, g := range w.s.NodeGroups {
+		if asked[g.Driver] {
+			continue
+		}
+		asked[g.Driver] = true
+		m, err := w.machines(g)
+		if err == nil {
+			err = do(m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // nodesOf lists the nodes of the groups in this state.
 func (w *work) nodesOf(state string, groups ...*db.NodeGroup) []*db.Node {
 	var l []*db.Node
