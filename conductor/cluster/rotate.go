@@ -54,7 +54,8 @@ func (b *builder) rotateCA() {
 	})
 	dropped := append(b.install(phaseDrop, "the new authority alone", nil, masters, served...), b.install(phaseDrop, "the new authority alone", nil, workers, served...)...)
 	info := b.inPhase(phaseDrop, "cluster-info has the new authority alone", deadlineCall, func(ctx context.Context) drivers.Result { return w.publish(ctx, phaseDrop) }, dropped...)
-	forgotten := b.add("the old authority is forgotten", deadlineCall, w.dropAuthorities, info)
+	well := b.inPhase(phaseDrop, "every node is ready with the new authority", deadlineCommand, w.allReady, info)
+	forgotten := b.add("the old authority is forgotten", deadlineCall, w.dropAuthorities, well)
 	b.add("old keys are gone", deadlineGone, w.deleteOldAuthorities, forgotten)
 	b.add("host commands are gone", deadlineCall, func(ctx context.Context) drivers.Result { return w.forgetCommands(ctx, w.run()) }, forgotten)
 }
@@ -154,6 +155,24 @@ func (w *work) publish(ctx context.Context, p phase) drivers.Result {
 	}
 	if err := c.SetClusterInfoCA(ctx, ca); err != nil {
 		return drivers.Transient(err)
+	}
+	return drivers.Done()
+}
+
+// allReady is Done when every node that has joined is ready: a kubelet that does not find the API again is no good end.
+func (w *work) allReady(ctx context.Context) drivers.Result {
+	all, err := w.nodes(ctx)
+	if err != nil {
+		return drivers.Transient(err)
+	}
+	var waiting []string
+	for _, n := range slices.Concat(w.joined(db.RoleMaster), w.joined(db.RoleWorker)) {
+		if !all[n.Name].Ready {
+			waiting = append(waiting, n.Name)
+		}
+	}
+	if len(waiting) > 0 {
+		return drivers.Continue(drivers.PollInterval, "nodes to be ready: %s", some(waiting))
 	}
 	return drivers.Done()
 }

@@ -25,6 +25,8 @@ type cluster struct {
 	// servingBootstrap: kubelets ask for serving certificates
 	servingBootstrap bool
 
+	reviewing sync.Mutex // held by review, before mu
+
 	mu sync.Mutex
 	// controllers is another one each time that the first member goes on, so that nobody adds to one that is waited for
 	controllers *sync.WaitGroup

@@ -111,7 +111,10 @@ func (c *cluster) signer() (*authority, error) {
 }
 
 // review looks at who gets along with whom, after something has changed: kubelets that do not are not heard of any more.
+// One at a time: of two that look, the one that has looked last must be the one that has the last word.
 func (c *cluster) review() {
+	c.reviewing.Lock()
+	defer c.reviewing.Unlock()
 	for _, m := range c.machineList() {
 		node := m.on()
 		m.mu.Lock()
