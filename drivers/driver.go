@@ -111,6 +111,9 @@ type Infrastructure interface {
 	Disown(ctx context.Context, s *Site, found []Drift) error
 	// EnsurePorts gives the ports of these nodes their security groups.
 	EnsurePorts(ctx context.Context, s *Site, nodes map[string]bool) Result
+	// Sees is Done when whoever acts for the site was seen to be shown what the cluster's project has. Before, nothing may be
+	// taken for gone: services answer «not found» also to those who may not see.
+	Sees(ctx context.Context, s *Site) Result
 	// Remove deletes one object that the ledger holds, of any kind that this driver makes, and forgets it when it was
 	// seen to be gone; or one that Leftovers gave. It looks again whose the object is. Objects that others hang on answer
 	// Continue and name what holds them.
@@ -127,7 +130,7 @@ type Infrastructure interface {
 	VolumeTypes(ctx context.Context, s *Site) (types []string, preferred string, err error)
 	// Leftovers lists what is in the cluster's project in its name and not in the ledger, with one listing per kind and
 	// slice: what the cluster made by itself, and what carries its mark as if we had made it. Without kinds it looks for
-	// all of them. A service that the cloud does not have, or that the actor may not ask, has nothing.
+	// all of them. A service that the cloud does not have, or that the cluster's user may not ask, has nothing.
 	Leftovers(ctx context.Context, s *Site, kinds ...string) ([]Resource, error)
 }
 
