@@ -121,6 +121,8 @@ type Infrastructure interface {
 	// EnsureRoute makes the cluster's router send what is for a node's pods to that node, and lets the node's port send in
 	// their name.
 	EnsureRoute(ctx context.Context, s *Site, node, pods string) Result
+	// LostRoutes tells which of these nodes, each with what is for its pods, lack what EnsureRoute gave them. It changes nothing.
+	LostRoutes(ctx context.Context, s *Site, pods map[string]string) ([]Drift, error)
 	// RemoveRoute takes the routes of a node away, before its port goes.
 	RemoveRoute(ctx context.Context, s *Site, node string) Result
 	// Network gives the network and subnet that hosts and VIP are on; ok is false before EnsureNetwork is Done.
