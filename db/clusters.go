@@ -26,7 +26,7 @@ type clusterRow struct {
 // Clusters lists a project's, or all with "", in two queries.
 func (s *Store) Clusters(ctx context.Context, p Page, projectID string) ([]*ClusterView, error) {
 	var l []*clusterRow
-	q := s.db.NewSelect().Model(&l).ColumnExpr("c.*").ColumnExpr("t.labels AS template_labels").Join("LEFT JOIN cluster_template AS t ON t.uuid = c.cluster_template_id")
+	q := s.db.NewSelect().Model(&l).ExcludeColumn(unlisted()...).ColumnExpr("t.labels AS template_labels").Join("LEFT JOIN cluster_template AS t ON t.uuid = c.cluster_template_id")
 	if projectID != "" {
 		q = q.Where("c.project_id = ?", projectID)
 	}
