@@ -42,7 +42,9 @@ func commands() []command {
 			demoFlags},
 		{"serve", "serve your own OpenStack account",
 			"Serves the container-infra API for one account from clouds.yaml, with that account's own rights: clusters are built\n" +
-				"in its project, and nobody else is let in. What has to be kept is kept in your own data folder.",
+				"in its project, and nobody else is let in. What has to be kept is kept in your own data folder.\n\n" +
+				"With --config-file it serves a cloud for everybody in it instead, as jeroboam-api and jeroboam-conductor do with the\n" +
+				"same file, in one process and with a queue in memory. That is one process at a time: there is no other conductor.",
 			serveFlags},
 		{"simulate", "run the simulated cloud by itself",
 			"Serves simulated Keystone, Nova, Neutron, Glance, Cinder, Octavia, Barbican and Placement on one port, for tests and\n" +

@@ -31,11 +31,13 @@ type account struct {
 type serveOptions struct {
 	cloud, listen, cacert, data string
 	debug                       bool
+	files                       serveFiles
 	ready                       func(url string) // for tests; called once it serves
 }
 
 func serveFlags(f *flag.FlagSet) func(context.Context, shell) error {
 	o := &serveOptions{}
+	o.files.flags(f)
 	f.StringVar(&o.cloud, "os-cloud", os.Getenv("OS_CLOUD"), "`NAME` of the account in clouds.yaml (OS_CLOUD)")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:9511", "`ADDRESS` and port of the API")
 	f.StringVar(&o.cacert, "cacert", os.Getenv("OS_CACERT"), "`FILE` with the CA certificates of the cloud, when clouds.yaml names one (OS_CACERT)")
@@ -44,8 +46,11 @@ func serveFlags(f *flag.FlagSet) func(context.Context, shell) error {
 	return func(ctx context.Context, s shell) error { return o.run(ctx, s) }
 }
 
-// run serves the account until ctx ends.
+// run serves the account, or what the configuration says, until ctx ends.
 func (o *serveOptions) run(ctx context.Context, s shell) error {
+	if o.files.named() {
+		return o.serveConfiguration(ctx, s)
+	}
 	a, err := o.account()
 	if err != nil {
 		return err

@@ -169,6 +169,7 @@ func TestServeRefuses(t *testing.T) {
 		{"a bad address", []string{"serve", "--os-cloud", "mine", "--listen", "nine"}, "ADDRESS:PORT"},
 		{"a bad port", []string{"serve", "--os-cloud", "mine", "--listen", "127.0.0.1:99999"}, "up to 65535"},
 		{"a port that is taken", []string{"serve", "--os-cloud", "mine", "--listen", taken.Addr().String()}, "address already in use"},
+		{"a configuration that is not there", []string{"serve", "--config-file", "/nowhere/jeroboam.conf"}, "/nowhere/jeroboam.conf"},
 		{"an unknown command", []string{"server"}, `no command "server"`},
 		{"an argument too many", []string{"demo", "now"}, `unexpected argument "now"`},
 		{"a bad quota", []string{"simulate", "--quota", "instances"}, "NAME=LIMIT"},
