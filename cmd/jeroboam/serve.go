@@ -18,6 +18,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/systemd"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/internal/log"
+	"github.com/jeroboam-cloud/jeroboam/internal/oslo"
 )
 
 // account is an entry of clouds.yaml.
@@ -30,6 +31,7 @@ type account struct {
 
 type serveOptions struct {
 	cloud, listen, cacert, data string
+	file                        string
 	debug                       bool
 	ready                       func(url string) // for tests; called once it serves
 }
@@ -40,6 +42,7 @@ func serveFlags(f *flag.FlagSet) func(context.Context, shell) error {
 	f.StringVar(&o.listen, "listen", "127.0.0.1:9511", "`ADDRESS` and port of the API")
 	f.StringVar(&o.cacert, "cacert", os.Getenv("OS_CACERT"), "`FILE` with the CA certificates of the cloud, when clouds.yaml names one (OS_CACERT)")
 	f.StringVar(&o.data, "data-dir", "", "`FOLDER` for the database and its key; unset: jeroboam/NAME in your data folder (XDG_DATA_HOME)")
+	f.StringVar(&o.file, "config-file", "", "`FILE` with further options, as those of the services; the account and these flags stand above it")
 	f.BoolVar(&o.debug, "debug", false, "log step by step")
 	return func(ctx context.Context, s shell) error { return o.run(ctx, s) }
 }
@@ -54,9 +57,12 @@ func (o *serveOptions) run(ctx context.Context, s shell) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := o.config(a, folder)
+	cfg, warnings, err := o.config(a, folder)
 	if err != nil {
 		return err
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(s.stderr, "warning:", w)
 	}
 	l, closeLog, err := log.New(cfg.Log, name)
 	if err != nil {
@@ -105,21 +111,25 @@ func (o *serveOptions) account() (*account, error) {
 	return a, nil
 }
 
-// config is what one person needs.
-func (o *serveOptions) config(a *account, d *dataFolder) (*service.Config, error) {
-	cfg, err := service.Defaults()
+// config is what one person needs. The warnings are about the file.
+func (o *serveOptions) config(a *account, d *dataFolder) (*service.Config, []string, error) {
+	var sources oslo.Sources
+	if o.file != "" {
+		sources.AddFile(o.file)
+	}
+	cfg, warnings, err := service.LoadUnchecked(sources)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	host, port, err := net.SplitHostPort(o.listen)
 	if err != nil {
-		return nil, fmt.Errorf("--listen %q: it is written ADDRESS:PORT", o.listen)
+		return nil, nil, fmt.Errorf("--listen %q: it is written ADDRESS:PORT", o.listen)
 	}
 	if cfg.API.Port, err = strconv.Atoi(port); err != nil || cfg.API.Port < 0 || cfg.API.Port > 65535 {
-		return nil, fmt.Errorf("--listen %q: the port is a number up to 65535", o.listen)
+		return nil, nil, fmt.Errorf("--listen %q: the port is a number up to 65535", o.listen)
 	}
 	cfg.API.Host, cfg.API.HealthFile = host, ""
-	cfg.Log.Debug = o.debug
+	cfg.Log.Debug = cfg.Log.Debug || o.debug
 	cfg.Database.Connection = sqlite(d.database())
 	cfg.Certificates.Type, cfg.Certificates.Keys = "x509keypair", []string{d.key}
 	cfg.Policy.Dir = d.path
@@ -127,7 +137,7 @@ func (o *serveOptions) config(a *account, d *dataFolder) (*service.Config, error
 	cfg.ServiceUser.Roles = nil // there are no service users
 	cfg.Cloud = cloud.Config{AuthURL: a.auth.IdentityEndpoint, RegionName: a.endpoint.Region, Interface: string(a.endpoint.Availability),
 		Timeout: cfg.Cloud.Timeout}
-	return cfg, nil
+	return cfg, warnings, nil
 }
 
 func (o *serveOptions) tell(s shell, a *account, d *dataFolder, url string) {
