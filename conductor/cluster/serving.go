@@ -61,7 +61,7 @@ func (w *work) kubeletServes(ctx context.Context, n *db.Node) drivers.Result {
 	case serving.Refused[n.Name] != "":
 		return drivers.Continue(drivers.PollInterval, "the kubelet of %s to ask for a serving certificate that it may have: %s", n.Name, serving.Refused[n.Name])
 	}
-	return drivers.Continue(drivers.PollInterval, "the serving certificate of the kubelet of %s", n.Name)
+	return drivers.Continue(w.soon(), "the serving certificate of the kubelet of %s", n.Name)
 }
 
 // kubeletServesAnew is Done when a kubelet was given a serving certificate of the authority that signs now.

@@ -18,6 +18,7 @@ func TestHighlyAvailable(t *testing.T) {
 	version := binaries.Releases()[0].Kubernetes
 	c := b.create("large", b.template(version), 3, 2, true, map[string]string{"auto_healing_enabled": "true"})
 	within(t, c, "every node is ready", func(c *cluster) { c.has(3, 2, version) })
+	within(t, c, "time to ready", func(c *cluster) { c.timeToReady() })
 	within(t, c, "pods and Services", func(c *cluster) {
 		c.deploy(4)
 		c.connected()
