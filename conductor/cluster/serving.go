@@ -14,13 +14,13 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/internal/log"
 )
 
-// servingAddresses are those that the kubelets of nodes may have certificates for: what the cloud gave their hosts. The only
-// control plane of a cluster without a load balancer has the API's floating IP, too.
+// servingAddresses are those that the kubelets of nodes may have certificates for: what the cloud gave their hosts, as long as
+// there is a host. The only control plane of a cluster without a load balancer has the API's floating IP, too.
 func servingAddresses(s *db.Snapshot, ofHost func(*db.Node) string, api string) map[string][]string {
 	out := map[string][]string{}
 	for _, n := range s.Nodes {
 		address := ofHost(n)
-		if n.State != db.NodeWanted || address == "" {
+		if address == "" {
 			continue
 		}
 		out[n.Name] = []string{address}
