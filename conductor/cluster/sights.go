@@ -142,7 +142,10 @@ func (e *Executor) Drift(ctx context.Context, s *db.Snapshot) ([]drivers.Drift, 
 		return found, err // nothing can be seen without a user
 	}
 	hosts, err := w.lostHosts(ctx)
-	return append(found, hosts...), err
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(found, hosts, w.lostAddons(ctx)), nil
 }
 
 // Image implements periodic.Sights.

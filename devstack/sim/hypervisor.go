@@ -19,6 +19,15 @@ type Guest interface {
 	Console() []string
 }
 
+// Taker is a guest that takes connections at ports that it listens to with no socket: node ports of Kubernetes, which are
+// rules of its packet filter. The function does not block, and closes the connection when nobody is there after all.
+type Taker interface {
+	Take(port int) func(net.Conn)
+}
+
+// The range of node ports that Kubernetes has unless it is told another one.
+const firstNodePort, lastNodePort = 30000, 32767
+
 // Hypervisor makes servers of something else than the simulated hosts of package kube: real ones. Its methods may be called
 // from several goroutines, those but Close return at once, and none may call the cloud but by Plumbing.
 type Hypervisor interface {
@@ -37,6 +46,8 @@ type Plumbing interface {
 	// Listen tells that a host has begun to listen to a TCP port, until close is called. accept gets connections from
 	// outside of its network, and from load balancers; it does not block.
 	Listen(hostID string, port int, accept func(net.Conn)) (close func())
+	// URL is where the cloud's API is on this machine. What comes to it by another address gets links that begin with that.
+	URL() string
 	// Reach finds who takes a TCP connection that a host on the network makes to an address there, nil when nobody does. It
 	// is for addresses that are no host's, which are load balancers'.
 	Reach(networkID string, from netip.Addr, to netip.AddrPort) func(net.Conn)
@@ -232,6 +243,9 @@ func (c *Cloud) pictureRule(r doc) PictureRule {
 	}
 	return out
 }
+
+// URL implements Plumbing.
+func (f *fabric) URL() string { return f.cloud.URL() }
 
 // Reach implements Plumbing.
 func (f *fabric) Reach(networkID string, from netip.Addr, to netip.AddrPort) func(net.Conn) {

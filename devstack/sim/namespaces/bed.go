@@ -4,7 +4,7 @@
 // load balancers that the cloud has. It needs root, and nothing from outside of the machine.
 //
 // What is not as on a machine of its own: the kernel and its settings are those of this machine, hosts cannot load modules,
-// the network is there before a host is, since there is neither DHCP nor a metadata service, and whatever ends a host cuts
+// the network is there before a host is, since there is no DHCP, and whatever ends a host cuts
 // its power: nothing is shut down in order. Load balancers ask no health of their members but whether they listen. Hosts
 // have IPv4 only, and one port.
 //
@@ -20,6 +20,7 @@
 //	filter    security groups as rules of nftables
 //	sockets   connections into and out of the networks
 //	resolver  what hosts have for DNS
+//	cloud     the cloud's API and Nova's metadata service, as hosts reach them
 package namespaces
 
 import (
@@ -96,8 +97,18 @@ func New(o Options) (*Bed, error) {
 	if b.lock, err = claim(b.folder); err != nil {
 		return nil, err
 	}
-	b.wires = newWires(o.Log)
+	b.wires = newWires(o.Log, b.metaData)
 	return b, nil
+}
+
+func (b *Bed) metaData(hostID string) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.hosts[hostID]
+	if h == nil {
+		return nil, fmt.Errorf("there is no host %s", hostID)
+	}
+	return metaData(h.machine)
 }
 
 // Connect implements sim.Hypervisor.
