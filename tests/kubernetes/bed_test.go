@@ -31,6 +31,13 @@ const (
 	password = "secret"
 )
 
+// impatient has the conductor heal after half a minute instead of five.
+const impatient = `[kubernetes]
+health_polling_interval = 5
+[periodic]
+heal_after = 30
+`
+
 // bed is a cloud of real hosts with the service in front of it.
 type bed struct {
 	*testing.T
@@ -117,6 +124,10 @@ func (b *bed) serve() {
 	if err := os.WriteFile(clouds, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
+	config := filepath.Join(b.folder, "jeroboam.conf")
+	if err := os.WriteFile(config, []byte(impatient), 0o600); err != nil {
+		b.Fatal(err)
+	}
 	program := filepath.Join(b.folder, "jeroboam")
 	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "github.com/jeroboam-cloud/jeroboam/cmd/jeroboam").CombinedOutput(); err != nil {
 		b.Fatalf("building jeroboam: %v\n%s", err, out)
@@ -126,7 +137,7 @@ func (b *bed) serve() {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command(program, "serve", "--os-cloud", "mine", "--listen", listen, "--data-dir", filepath.Join(b.folder, "data"), "--debug")
+	cmd := exec.Command(program, "serve", "--os-cloud", "mine", "--listen", listen, "--data-dir", filepath.Join(b.folder, "data"), "--config-file", config, "--debug")
 	cmd.Env = append(os.Environ(), "OS_CLIENT_CONFIG_FILE="+clouds)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
