@@ -31,24 +31,27 @@ type account struct {
 
 type serveOptions struct {
 	cloud, listen, cacert, data string
-	file                        string
 	debug                       bool
+	files                       serveFiles
 	ready                       func(url string) // for tests; called once it serves
 }
 
 func serveFlags(f *flag.FlagSet) func(context.Context, shell) error {
 	o := &serveOptions{}
+	o.files.flags(f)
 	f.StringVar(&o.cloud, "os-cloud", os.Getenv("OS_CLOUD"), "`NAME` of the account in clouds.yaml (OS_CLOUD)")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:9511", "`ADDRESS` and port of the API")
 	f.StringVar(&o.cacert, "cacert", os.Getenv("OS_CACERT"), "`FILE` with the CA certificates of the cloud, when clouds.yaml names one (OS_CACERT)")
 	f.StringVar(&o.data, "data-dir", "", "`FOLDER` for the database and its key; unset: jeroboam/NAME in your data folder (XDG_DATA_HOME)")
-	f.StringVar(&o.file, "config-file", "", "`FILE` with further options, as those of the services; the account and these flags stand above it")
 	f.BoolVar(&o.debug, "debug", false, "log step by step")
 	return func(ctx context.Context, s shell) error { return o.run(ctx, s) }
 }
 
-// run serves the account until ctx ends.
+// run serves the account, or what the configuration says, until ctx ends.
 func (o *serveOptions) run(ctx context.Context, s shell) error {
+	if o.cloud == "" && o.files.named() {
+		return o.serveConfiguration(ctx, s)
+	}
 	a, err := o.account()
 	if err != nil {
 		return err
@@ -94,7 +97,7 @@ func (o *serveOptions) run(ctx context.Context, s shell) error {
 // account reads clouds.yaml, where the OpenStack client reads it.
 func (o *serveOptions) account() (*account, error) {
 	if o.cloud == "" {
-		return nil, errors.New("--os-cloud NAME, or OS_CLOUD, has to say which account of clouds.yaml is to be served")
+		return nil, errors.New("--os-cloud NAME, or OS_CLOUD, has to say which account of clouds.yaml is to be served, or --config-file how a whole cloud is")
 	}
 	options := []clouds.ParseOption{clouds.WithCloudName(o.cloud)}
 	if o.cacert != "" {
@@ -111,11 +114,11 @@ func (o *serveOptions) account() (*account, error) {
 	return a, nil
 }
 
-// config is what one person needs. The warnings are about the file.
+// config is what one person needs, beside what files say that the account does not decide. The warnings are about those.
 func (o *serveOptions) config(a *account, d *dataFolder) (*service.Config, []string, error) {
 	var sources oslo.Sources
-	if o.file != "" {
-		sources.AddFile(o.file)
+	if o.files.named() {
+		sources = o.files.sources
 	}
 	cfg, warnings, err := service.LoadUnchecked(sources)
 	if err != nil {

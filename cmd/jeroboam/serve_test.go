@@ -170,6 +170,7 @@ func TestServeRefuses(t *testing.T) {
 		{"a bad port", []string{"serve", "--os-cloud", "mine", "--listen", "127.0.0.1:99999"}, "up to 65535"},
 		{"a file that is not there", []string{"serve", "--os-cloud", "mine", "--config-file", "/nowhere.conf"}, "/nowhere.conf"},
 		{"a port that is taken", []string{"serve", "--os-cloud", "mine", "--listen", taken.Addr().String()}, "address already in use"},
+		{"a configuration that is not there", []string{"serve", "--config-file", "/nowhere/jeroboam.conf"}, "/nowhere/jeroboam.conf"},
 		{"an unknown command", []string{"server"}, `no command "server"`},
 		{"an argument too many", []string{"demo", "now"}, `unexpected argument "now"`},
 		{"a bad quota", []string{"simulate", "--quota", "instances"}, "NAME=LIMIT"},
@@ -198,7 +199,11 @@ func TestServeReadsAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &account{name: "mine", auth: gophercloud.AuthOptions{IdentityEndpoint: "http://192.0.2.9/v3"}}
-	cfg, warnings, err := (&serveOptions{listen: "127.0.0.1:9511", file: file}).config(a, folder)
+	o := &serveOptions{listen: "127.0.0.1:9511"}
+	dir := filepath.Dir(file)
+	o.files.dir = &dir
+	o.files.sources.AddFile(file)
+	cfg, warnings, err := o.config(a, folder)
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(err, warnings)
 	}
