@@ -33,6 +33,13 @@ const (
 	password = "secret"
 )
 
+// impatient has the conductor heal after half a minute instead of five.
+const impatient = `[kubernetes]
+health_polling_interval = 5
+[periodic]
+heal_after = 30
+`
+
 // bed is a cloud of real hosts with the service in front of it.
 type bed struct {
 	*testing.T
@@ -135,8 +142,10 @@ func (b *bed) serveAccount() {
 	text := fmt.Sprintf("clouds:\n  mine:\n    region_name: %s\n    auth: {auth_url: %q, username: %s, password: %s, project_name: %s, user_domain_name: Default, project_domain_name: Default}\n",
 		sim.Region, b.cloud.AuthURL(), user, password, user)
 	b.write(clouds, text)
+	config := filepath.Join(b.folder, "jeroboam.conf")
+	b.write(config, impatient)
 	listen := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(b))
-	b.serve(listen, []string{"OS_CLIENT_CONFIG_FILE=" + clouds}, "--os-cloud", "mine", "--listen", listen, "--data-dir", filepath.Join(b.folder, "data"), "--debug")
+	b.serve(listen, []string{"OS_CLIENT_CONFIG_FILE=" + clouds}, "--os-cloud", "mine", "--listen", listen, "--data-dir", filepath.Join(b.folder, "data"), "--config-file", config, "--debug")
 }
 
 // serveCloud starts the all-in-one with the service's own rights.

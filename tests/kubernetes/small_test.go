@@ -22,5 +22,6 @@ func TestOneAndOne(t *testing.T) {
 		c.deploy(2)
 		c.connected()
 	})
+	within(t, c, "conformance", func(c *cluster) { c.conforms() })
 	within(t, c, "delete", func(c *cluster) { c.remove() })
 }
