@@ -27,11 +27,7 @@ const metalNodes = 8
 // ironic is the service's way to Ironic.
 func (b *bed) ironic() *cloud.Baremetal {
 	b.t.Helper()
-	c, err := b.clouds.Service(context.Background())
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	i, err := c.Baremetal(context.Background())
+	i, err := b.clouds.Baremetal(context.Background())
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -376,4 +372,24 @@ func TestAnUnwellMachineIsRetired(t *testing.T) {
 		return states[ill.ID] == "manageable true" && states[well.ID] == "available false"
 	})
 	b.deleted(id)
+}
+
+// TestMachinesUnderSecureRBAC: an Ironic with the policies in their new form shows the service no machine in its project, and
+// all of them by a token for the system.
+func TestMachinesUnderSecureRBAC(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{SecureRBAC: true})
+	if l := b.metal(); len(l) > 0 {
+		t.Errorf("in its project the service sees %d machines", len(l))
+	}
+	b.clouds = b.factoryOf(cloud.Config{Username: "jeroboam", ProjectName: "service", BaremetalScope: "all"})
+	b.secrets = b.rows()
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "metal", masters: 1, workers: 1, group: func(g *db.NodeGroup, s *ops.GroupSpec) {
+		if g.Role == db.RoleWorker {
+			onMetal(g, s)
+		}
+	}})
+	b.deleted(id)
+	b.allFree()
 }
