@@ -136,7 +136,10 @@ func (b *build) addons(ctx context.Context, r Release) error {
 	if err := b.ownProgram(ctx, "csiside"); err != nil {
 		return err
 	}
-	images := b.addonImages()
+	images, err := b.addonImages()
+	if err != nil {
+		return err
+	}
 	for _, i := range images { // what is said of them here may have changed
 		if err := os.RemoveAll(b.image(i)); err != nil {
 			return err

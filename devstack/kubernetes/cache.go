@@ -59,7 +59,7 @@ func (c Cache) Tree(r Release) string {
 // Addons is a store for containerd like that of the tree, with the images of add-ons in it. There is one for the newest
 // release only.
 func (c Cache) Addons(r Release) string {
-	parts := []string{treeKey(r), "2"}
+	parts := []string{treeKey(r), "3"}
 	for _, m := range addonModules() {
 		parts = append(parts, m.version)
 	}

@@ -92,8 +92,12 @@ func (c Cache) buildAddons(ctx context.Context, r Release) error {
 	if err != nil {
 		return err
 	}
+	more, err := c.addonImages()
+	if err != nil {
+		return err
+	}
 	store := filepath.Join(work, "store")
-	if err := c.loadImages(ctx, work, store, append(images, c.addonImages()...)); err != nil {
+	if err := c.loadImages(ctx, work, store, append(images, more...)); err != nil {
 		return fmt.Errorf("images of add-ons for %s: %w", r.Kubernetes, err)
 	}
 	return publish(store, c.Addons(r))

@@ -35,7 +35,7 @@ type Hypervisor interface {
 	Boot(ctx context.Context, host kube.Host, plumbing Plumbing) (Guest, error)
 	// Forget removes the disk of a host that is off.
 	Forget(hostID string)
-	// Connect makes the network what the picture shows. It is called whenever something in it has changed.
+	// Connect makes network and disks what the picture shows. It is called whenever something in it has changed.
 	Connect(picture Picture)
 	// Close ends everything, and returns when nothing is left. It may be called again.
 	Close()
@@ -53,10 +53,17 @@ type Plumbing interface {
 	Reach(networkID string, from netip.Addr, to netip.AddrPort) func(net.Conn)
 }
 
-// Picture is the network as Neutron and Octavia want it to be at one moment.
+// Picture is what Neutron, Octavia and Cinder want to be connected to what at one moment.
 type Picture struct {
 	Networks []PictureNetwork
 	Ports    []PicturePort // of servers
+	Disks    []PictureDisk // volumes that are attached to servers
+}
+
+// PictureDisk is a volume on a server.
+type PictureDisk struct {
+	Volume, Host string
+	GiB          int
 }
 
 // PictureNetwork is a network of a project.
@@ -142,6 +149,11 @@ func (c *Cloud) picture() Picture {
 	for _, o := range c.table("port").order {
 		if server := c.get("server", o.doc.str("device_id")); server != nil {
 			p.Ports = append(p.Ports, c.picturePort(o))
+		}
+	}
+	for _, o := range c.table("volume").order {
+		for _, a := range o.doc.docs("attachments") {
+			p.Disks = append(p.Disks, PictureDisk{Volume: o.id, Host: a.str("server_id"), GiB: o.doc.num("size")})
 		}
 	}
 	return p

@@ -46,6 +46,7 @@ type bed struct {
 	cloud                   *sim.Cloud
 	hosts                   *namespaces.Bed
 	infra, compute, network *gophercloud.ServiceClient
+	volume                  *gophercloud.ServiceClient
 	folder, kubectl         string
 }
 
@@ -230,6 +231,9 @@ func (b *bed) login() {
 		b.Fatal(err)
 	}
 	if b.compute, err = openstack.NewComputeV2(p, gophercloud.EndpointOpts{Region: sim.Region}); err != nil {
+		b.Fatal(err)
+	}
+	if b.volume, err = openstack.NewBlockStorageV3(p, gophercloud.EndpointOpts{Region: sim.Region}); err != nil {
 		b.Fatal(err)
 	}
 	if b.network, err = openstack.NewNetworkV2(p, gophercloud.EndpointOpts{Region: sim.Region}); err != nil {
