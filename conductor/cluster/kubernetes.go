@@ -224,8 +224,9 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	return w.dressNode(ctx, n)
 }
 
-// soon is when to look again at a node that has joined: what it lacks then comes within seconds, and is the last that a
-// user waits for. Where there are many nodes a look costs more, and some node is always the next.
+// soon is when to look again at what comes within seconds: what a node lacks that has joined, the end of a host command,
+// components that start again. It is what a user waits for last, or many times in a row. Where there are many nodes a look
+// costs more, and some node is always the next.
 func (w *work) soon() time.Duration {
 	if len(w.s.Nodes) > 100 {
 		return drivers.PollInterval
