@@ -81,7 +81,7 @@ func (w *work) etcdWhole(ctx context.Context, members []*db.Node) drivers.Result
 		names = append(names, n.Name)
 	}
 	if err := c.EtcdHealthy(ctx, access, names); err != nil {
-		return drivers.Continue(drivers.PollInterval, "etcd to be whole: %s", short(err))
+		return drivers.Continue(w.soon(), "etcd to be whole: %s", short(err))
 	}
 	return drivers.Done()
 }

@@ -146,7 +146,10 @@ func (e *Executor) Drift(ctx context.Context, s *db.Snapshot) ([]drivers.Drift, 
 		return nil, err
 	}
 	hosts, err := w.lostHosts(ctx)
-	return slices.Concat(found, routes, hosts), err
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(found, routes, hosts, w.lostAddons(ctx)), nil
 }
 
 // lostRoutes are those of nodes whose pods the cluster's router leads to. Which pods are whose Kubernetes knows: while it does

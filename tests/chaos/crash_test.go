@@ -35,6 +35,7 @@ type world struct {
 	*rig.Rig
 	recipe *rig.Recipe
 	path   string // of the database
+	only   string // what writes contain that are struck
 	lives  int    // victims so far
 }
 
@@ -66,7 +67,7 @@ func (w *world) victim(t *testing.T, f fault, n int) *victim {
 	ctx, kill := context.WithCancel(context.Background())
 	t.Cleanup(kill)
 	w.lives++
-	c := &cutter{fault: f, at: n, kill: kill}
+	c := &cutter{fault: f, at: n, only: w.only, kill: kill}
 	dir, file := w.path[:strings.LastIndex(w.path, "/")], w.path[strings.LastIndex(w.path, "/"):]
 	path := dir + strings.Repeat("/.", w.lives) + file
 	hooks.watch(path, c)
