@@ -31,8 +31,11 @@ const (
 	password = "secret"
 )
 
-// impatient has the conductor heal after half a minute instead of five.
-const impatient = `[kubernetes]
+// impatient is a configuration for a cloud that needs no time: the conductor looks more often, and heals after half a minute
+// instead of five.
+const impatient = `[conductor]
+poll_interval = 1
+[kubernetes]
 health_polling_interval = 5
 [periodic]
 heal_after = 30
@@ -81,11 +84,11 @@ func namespaced(t *testing.T) *namespaces.Bed {
 
 func imageName(version string) string { return "debian-12-kube-" + version }
 
-// newBed starts cloud and service.
-func newBed(t *testing.T) *bed {
+// newBed starts cloud and service, with what is to be configured.
+func newBed(t *testing.T, options string) *bed {
 	t.Helper()
 	b := newCloud(t)
-	b.serve()
+	b.serve(options)
 	return b
 }
 
@@ -116,7 +119,7 @@ func newCloud(t *testing.T) *bed {
 }
 
 // serve starts the all-in-one for the user's account.
-func (b *bed) serve() {
+func (b *bed) serve(options string) {
 	b.Helper()
 	clouds := filepath.Join(b.folder, "clouds.yaml")
 	text := fmt.Sprintf("clouds:\n  mine:\n    region_name: %s\n    auth: {auth_url: %q, username: %s, password: %s, project_name: %s, user_domain_name: Default, project_domain_name: Default}\n",
@@ -125,7 +128,7 @@ func (b *bed) serve() {
 		b.Fatal(err)
 	}
 	config := filepath.Join(b.folder, "jeroboam.conf")
-	if err := os.WriteFile(config, []byte(impatient), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(options), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	program := filepath.Join(b.folder, "jeroboam")
