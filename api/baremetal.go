@@ -139,11 +139,7 @@ func withTraits(traits []string) string {
 
 // available lists the nodes of our part of Ironic that are.
 func (s *Server) available(k *checks) ([]cloud.BaremetalNode, error) {
-	clients, err := s.Clouds.Service(k.ctx)
-	if err != nil {
-		return nil, err
-	}
-	b, err := clients.Baremetal(k.ctx)
+	b, err := s.Clouds.Baremetal(k.ctx)
 	if cloud.IsNoEndpoint(err) {
 		return nil, badRequest("The cloud has no bare metal service, which server_type bm asks for.")
 	}

@@ -45,6 +45,7 @@ const (
 	KindPersistentVolume     = "persistent_volume" // of a PersistentVolumeClaim
 	KindVolumeSnapshot       = "volume_snapshot"
 	KindStrayPort            = "stray_port" // on the cluster's own subnet, of nobody
+	KindAddon                = "add-on"     // objects in the cluster itself
 )
 
 // Attributes of resources that later steps read.

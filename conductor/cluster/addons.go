@@ -13,6 +13,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/addons"
+	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
 )
 
 // AddonSources is what add-ons are made of beside the cluster itself.
@@ -167,39 +168,43 @@ func (w *work) addonRuns(ctx context.Context, name string) drivers.Result {
 	return drivers.Done()
 }
 
-// pruneAddons knows what is wanted by rendering it: no list of what was applied has to be kept, or can be lost.
-func (w *work) pruneAddons(ctx context.Context) drivers.Result {
-	wanted := map[string]bool{}
+// ofAddons selects what is of add-ons in a cluster.
+const ofAddons = addons.ManagedLabel + "=" + addons.ManagedBy + "," + addons.Label
+
+// allAddonObjects are those of all add-ons of the cluster.
+func (w *work) allAddonObjects(ctx context.Context) ([]*unstructured.Unstructured, error) {
+	var all []*unstructured.Unstructured
 	for _, name := range w.wantedAddons() {
 		objects, err := w.addonObjects(ctx, name, true)
 		if err != nil {
-			return drivers.FromError(err)
+			return nil, err
 		}
-		for _, o := range objects {
-			wanted[identity(o)] = true
-		}
+		all = append(all, objects...)
+	}
+	return all, nil
+}
+
+// pruneAddons knows what is wanted by rendering it: no list of what was applied has to be kept, or can be lost.
+func (w *work) pruneAddons(ctx context.Context) drivers.Result {
+	objects, err := w.allAddonObjects(ctx)
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	wanted := map[string]bool{}
+	for _, o := range objects {
+		wanted[kube.Identity(o)] = true
 	}
 	c, err := w.kube(ctx)
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	selector := addons.ManagedLabel + "=" + addons.ManagedBy + "," + addons.Label
-	switch gone, err := c.Prune(ctx, selector, func(o *unstructured.Unstructured) bool { return wanted[identity(o)] }); {
+	switch gone, err := c.Prune(ctx, ofAddons, func(o *unstructured.Unstructured) bool { return wanted[kube.Identity(o)] }); {
 	case err != nil:
 		return drivers.Transient(err)
 	case gone > 0: // look again: something may have come up meanwhile
 		return drivers.Continue(0, "%d objects of add-ons to go", gone)
 	}
 	return drivers.Done()
-}
-
-// identity of an object, whatever version of its kind it is read or written in.
-func identity(o *unstructured.Unstructured) string {
-	kind, namespace := o.GroupVersionKind().GroupKind(), o.GetNamespace()
-	if namespace == "default" {
-		namespace = ""
-	}
-	return kind.String() + " " + namespace + "/" + o.GetName()
 }
 
 // addonObjects renders an add-on for the cluster as it is to be, once per slice. Whoever only waits for its pods does

@@ -56,7 +56,7 @@ func (d decider) onDrift(s *db.Snapshot, found []drivers.Drift, v sight) error {
 	if len(s.Operations) > 0 { // it began meanwhile, and what was seen may be its doing
 		return nil
 	}
-	repair := false
+	repair, update := false, false
 	for _, x := range found {
 		tell(s, false, "drift", "%s", x.String())
 		if x.Kind == drivers.KindUser { // nothing else can be seen without it
@@ -65,12 +65,15 @@ func (d decider) onDrift(s *db.Snapshot, found []drivers.Drift, v sight) error {
 			}
 			return d.order(s, ops.ClusterRotateCredential, nil, nil)
 		}
-		repair = repair || x.Node == ""
+		update = update || ofAddon(x)
+		repair = repair || x.Node == "" && !ofAddon(x)
 	}
-	if repair && ops.Allowed(ops.ClusterRepair, s.Cluster.Status) == nil {
-		if err := d.order(s, ops.ClusterRepair, nil, nil); err != nil {
-			return err
-		}
+	m, err := ops.ParseMaintenance(s.Cluster.Maintenance)
+	if err != nil {
+		return err
+	}
+	if err := d.putBack(s, m, repair, update); err != nil {
+		return err
 	}
 	now := s.Now()
 	for _, n := range expected(s) {
@@ -78,11 +81,19 @@ func (d decider) onDrift(s *db.Snapshot, found []drivers.Drift, v sight) error {
 			n.UnhealthySince = &now
 		}
 	}
-	m, err := ops.ParseMaintenance(s.Cluster.Maintenance)
-	if err != nil {
-		return err
-	}
 	return d.healGroups(s, m, v)
+}
+
+// putBack asks for what mends the cloud, or else add-ons: a cluster that needs both has the other one after the next
+// comparison. Applying add-ons may start their pods anew, so it waits for a window.
+func (d decider) putBack(s *db.Snapshot, m ops.Maintenance, repair, update bool) error {
+	switch {
+	case repair && ops.Allowed(ops.ClusterRepair, s.Cluster.Status) == nil:
+		return d.order(s, ops.ClusterRepair, nil, nil)
+	case !repair && update && m.Open(s.Now()) && ops.Allowed(ops.ClusterUpdate, s.Cluster.Status) == nil:
+		return d.order(s, ops.ClusterUpdate, nil, nil)
+	}
+	return nil
 }
 
 // healGroups decides about each node group with nodes that are not well.

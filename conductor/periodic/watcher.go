@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ type Sights interface {
 	NodeConditions(ctx context.Context, s *db.Snapshot) (map[string][]db.Condition, error)
 	// GoneHosts tells which nodes have no host any more.
 	GoneHosts(ctx context.Context, s *db.Snapshot) ([]string, error)
-	// Drift compares the ledger with the cloud.
+	// Drift compares the ledger with the cloud, and add-ons with what the cluster has of them.
 	Drift(ctx context.Context, s *db.Snapshot) ([]drivers.Drift, error)
 	// Image looks an image up with the rights of the cluster; drivers.ErrNoImage when it sees none, or several.
 	Image(ctx context.Context, s *db.Snapshot, nameOrID string) (drivers.Image, error)
@@ -169,6 +170,14 @@ func (w *Watcher) tried(ctx context.Context, s *db.Snapshot, kind ops.Kind) (boo
 	return len(l) > 0, err
 }
 
+// failed tells whether an operation of a kind was tried lately in vain.
+func (w *Watcher) failed(ctx context.Context, s *db.Snapshot, kind ops.Kind) (bool, error) {
+	l, err := w.Store.OperationsSince(ctx, s.Cluster.UUID, string(kind), s.Now().Add(-tryAgain))
+	return slices.ContainsFunc(l, func(o *db.Operation) bool { return o.Status == db.OpFailed }), err
+}
+
+func ofAddon(d drivers.Drift) bool { return d.Kind == drivers.KindAddon }
+
 // see asks the cluster how it is, and the cloud about its hosts only when some are not well for long.
 func (w *Watcher) see(ctx context.Context, s *db.Snapshot) (sight, error) {
 	v := sight{api: "ok", reached: true, asked: map[string]bool{}}
@@ -228,6 +237,13 @@ func (w *Watcher) lookAtDrift(ctx context.Context, x *db.Watch) error {
 	found, err := w.Sights.Drift(ctx, s)
 	if err != nil || len(found) == 0 {
 		return err
+	}
+	if slices.ContainsFunc(found, ofAddon) {
+		if failed, err := w.failed(ctx, s, ops.ClusterUpdate); err != nil {
+			return err
+		} else if failed { // its reason stands in the cluster's events, and would be the same now
+			found = slices.DeleteFunc(found, ofAddon)
+		}
 	}
 	v := sight{reached: s.Cluster.HealthStatusReason["api"] == "ok", hosts: map[string]string{}}
 	userGone := false

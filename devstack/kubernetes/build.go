@@ -29,13 +29,8 @@ func (c Cache) Build(ctx context.Context, source string, progress io.Writer) err
 			return err
 		}
 	}
-	if err := b.module(ctx, providerModule()); err != nil {
+	if err := b.addons(ctx, Releases()[0]); err != nil {
 		return err
-	}
-	for _, r := range Releases() {
-		if err := b.archives(r, true); err != nil {
-			return err
-		}
 	}
 	b.say("all of it is in %s", c.folder)
 	return os.RemoveAll(filepath.Join(c.folder, "work"))
@@ -102,7 +97,11 @@ func (b *build) tree(ctx context.Context, r Release) error {
 			return err
 		}
 	}
-	if err := b.archives(r, false); err != nil {
+	images, err := b.images(r)
+	if err != nil {
+		return err
+	}
+	if err := b.archives(images); err != nil {
 		return err
 	}
 	b.say("host image of Kubernetes %s", r.Kubernetes)
@@ -124,15 +123,39 @@ func (b *build) ownProgram(ctx context.Context, name string) error {
 	return publish(out, b.own(name))
 }
 
-// archives writes the container images of a release that are not there; those of OpenStack's provider are the last to be
-// built.
-func (b *build) archives(r Release, provider bool) error {
-	images, err := b.images(r)
+// addons makes the programs of add-ons, which are the last to be built, and a store with their images.
+func (b *build) addons(ctx context.Context, r Release) error {
+	for _, m := range addonModules() {
+		if err := b.module(ctx, m); err != nil {
+			return err
+		}
+	}
+	if there(b.Addons(r)) {
+		return nil
+	}
+	if err := b.ownProgram(ctx, "csiside"); err != nil {
+		return err
+	}
+	images, err := b.addonImages()
 	if err != nil {
 		return err
 	}
+	for _, i := range images { // what is said of them here may have changed
+		if err := os.RemoveAll(b.image(i)); err != nil {
+			return err
+		}
+	}
+	if err := b.archives(images); err != nil {
+		return err
+	}
+	b.say("images of add-ons for Kubernetes %s", r.Kubernetes)
+	return b.buildAddons(ctx, r)
+}
+
+// archives writes the container images that are not there.
+func (b *build) archives(images []image) error {
 	for _, i := range images {
-		if there(b.image(i)) || i.version == providerVersion && !provider {
+		if there(b.image(i)) {
 			continue
 		}
 		b.say("image %s", i.reference)

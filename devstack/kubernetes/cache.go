@@ -56,6 +56,16 @@ func (c Cache) Tree(r Release) string {
 	return filepath.Join(c.folder, "trees", r.Kubernetes+"@"+treeKey(r))
 }
 
+// Addons is a store for containerd like that of the tree, with the images of add-ons in it. There is one for the newest
+// release only.
+func (c Cache) Addons(r Release) string {
+	parts := []string{treeKey(r), "3"}
+	for _, m := range addonModules() {
+		parts = append(parts, m.version)
+	}
+	return filepath.Join(c.folder, "addons", r.Kubernetes+"@"+shortHash(parts...))
+}
+
 // Missing lists what of the whole is not there yet.
 func (c Cache) Missing() []string {
 	var out []string
@@ -80,7 +90,10 @@ func (c Cache) Missing() []string {
 		}
 		want(c.Tree(r))
 	}
-	programs(providerModule())
+	for _, m := range addonModules() {
+		programs(m)
+	}
+	want(c.Addons(Releases()[0]))
 	return out
 }
 

@@ -10,5 +10,6 @@
 //	archive    container images as docker-archive files
 //	root       Debian's part of a host image, by mmdebstrap
 //	tree       the host image of one release: programs, units, images in containerd's store
+//	csiside    stands in for two small programs beside storage plug-ins
 //	build      all of it in order
 package kubernetes

@@ -64,7 +64,13 @@ func (c Cache) buildTree(ctx context.Context, r Release) error {
 	steps := []func() error{
 		func() error { return c.linkPrograms(files, r) },
 		func() error { return writeHostFiles(files, r) },
-		func() error { return c.loadImages(ctx, work, filepath.Join(work, "tree", TreeContainerd), r) },
+		func() error {
+			images, err := c.images(r)
+			if err != nil {
+				return err
+			}
+			return c.loadImages(ctx, work, filepath.Join(work, "tree", TreeContainerd), images)
+		},
 		func() error { return publish(filepath.Join(work, "tree"), c.Tree(r)) },
 	}
 	for _, step := range steps {
@@ -73,6 +79,28 @@ func (c Cache) buildTree(ctx context.Context, r Release) error {
 		}
 	}
 	return nil
+}
+
+// buildAddons makes a store with the images of a release and those of add-ons. It is no part of the tree, since a build that
+// is interrupted before the last programs is of use.
+func (c Cache) buildAddons(ctx context.Context, r Release) error {
+	work, err := c.scratch("addons")
+	if err != nil {
+		return err
+	}
+	images, err := c.images(r)
+	if err != nil {
+		return err
+	}
+	more, err := c.addonImages()
+	if err != nil {
+		return err
+	}
+	store := filepath.Join(work, "store")
+	if err := c.loadImages(ctx, work, store, append(images, more...)); err != nil {
+		return fmt.Errorf("images of add-ons for %s: %w", r.Kubernetes, err)
+	}
+	return publish(store, c.Addons(r))
 }
 
 // linkPrograms gives the programs their places. They are links, so each is on the disk once.
@@ -118,11 +146,7 @@ func writeHostFiles(files string, r Release) error {
 
 // loadImages lets a containerd of its own unpack the images, as an image builder has them in its images: a host that starts
 // from there unpacks nothing.
-func (c Cache) loadImages(ctx context.Context, work, store string, r Release) error {
-	images, err := c.images(r)
-	if err != nil {
-		return err
-	}
+func (c Cache) loadImages(ctx context.Context, work, store string, images []image) error {
 	config, socket := filepath.Join(work, "containerd.toml"), filepath.Join(work, "containerd.sock")
 	text := fmt.Sprintf("version = 3\nroot = %q\nstate = %q\ndisabled_plugins = ['io.containerd.grpc.v1.cri', 'io.containerd.cri.v1.images', 'io.containerd.cri.v1.runtime', 'io.containerd.nri.v1.nri']\n[grpc]\n  address = %q\n[ttrpc]\n  address = %q\n",
 		store, filepath.Join(work, "state"), socket, socket+".ttrpc")
@@ -137,7 +161,7 @@ func (c Cache) loadImages(ctx context.Context, work, store string, r Release) er
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- daemon.Wait() }()
-	err = c.importImages(ctx, socket, images, ended)
+	err := c.importImages(ctx, socket, images, ended)
 	_ = daemon.Process.Signal(os.Interrupt)
 	if ended := <-ended; err == nil && ended != nil {
 		err = fmt.Errorf("containerd: %w", ended)
@@ -161,9 +185,6 @@ func (c Cache) importImages(ctx context.Context, socket string, images []image, 
 		}
 	}
 	for _, i := range images {
-		if i.version == providerVersion {
-			continue // who wants those takes the archives
-		}
 		out, err := exec.CommandContext(ctx, ctr, "--address", socket, "--namespace", "k8s.io", "images", "import", "--local", c.image(i)).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("load %s: %w: %s", i.reference, err, strings.TrimSpace(string(out)))

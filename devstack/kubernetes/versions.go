@@ -23,7 +23,12 @@ const (
 	containerdVersion = "v2.2.1"
 	pluginsVersion    = "v1.7.1" // of the container network interface
 	providerVersion   = "v1.32.0"
+	attacherVersion   = "v4.13.0"
+	provisionVersion  = "v5.3.0"
+	resizerVersion    = "v1.14.0"
 	debianSuite       = "bookworm"
+	// ownVersion is the tag of images whose program is this project's, since no module of theirs is published.
+	ownVersion = "jeroboam"
 )
 
 // minor is the second part of a version.
@@ -91,6 +96,25 @@ func pluginsModule() module {
 		m.programs = append(m.programs, program{p[strings.LastIndex(p, "/")+1:], path + "/plugins/" + p})
 	}
 	return m
+}
+
+// addonModules are what images of add-ons are made of.
+func addonModules() []module {
+	sidecar := func(name, path, version string) module {
+		return module{name: name, path: path, version: version, programs: []program{{name, path + "/cmd/" + name}}}
+	}
+	return []module{providerModule(),
+		sidecar("csi-attacher", "github.com/kubernetes-csi/external-attacher/v4", attacherVersion),
+		sidecar("csi-provisioner", "github.com/kubernetes-csi/external-provisioner/v5", provisionVersion),
+		sidecar("csi-resizer", "github.com/kubernetes-csi/external-resizer", resizerVersion),
+	}
+}
+
+// AddonTags are the labels of a cluster that name the versions of the images of add-ons that there are: a release of
+// Kubernetes usually goes with others.
+func AddonTags() map[string]string {
+	return map[string]string{"cloud_provider_tag": providerVersion, "cinder_csi_plugin_tag": providerVersion, "csi_attacher_tag": attacherVersion,
+		"csi_provisioner_tag": provisionVersion, "csi_resizer_tag": resizerVersion, "csi_node_driver_registrar_tag": ownVersion, "csi_liveness_probe_tag": ownVersion}
 }
 
 func providerModule() module {

@@ -13,6 +13,7 @@ type call struct {
 	*Cloud
 	svc    *service
 	r      *http.Request
+	url    string // of the cloud, as the caller reaches it
 	query  url.Values
 	raw    []byte
 	body   doc
@@ -21,6 +22,14 @@ type call struct {
 
 	status int         // of success, when not the route's
 	header http.Header // of the answer
+}
+
+// reachedAt is the cloud's root under the address that a request was sent to: hosts reach it by another one than this machine.
+func (c *Cloud) reachedAt(r *http.Request) string {
+	if r.Host == "" { // of HTTP 1.0
+		return c.URL()
+	}
+	return "http://" + r.Host
 }
 
 func (q *call) arg(name string) string { return q.r.PathValue(name) }

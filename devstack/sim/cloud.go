@@ -188,13 +188,14 @@ func (c *Cloud) RegisterEndpoint(kind, name, url string) {
 func (c *Cloud) Endpoints() []Endpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.catalogue()
+	return c.catalogue(c.url)
 }
 
-func (c *Cloud) catalogue() []Endpoint {
+// catalogue lists the services below a root.
+func (c *Cloud) catalogue(root string) []Endpoint {
 	var out []Endpoint
 	for _, s := range c.services {
-		url := c.url + s.prefix
+		url := root + s.prefix
 		switch s.kind {
 		case "identity", "network", "image", "load-balancer", "key-manager", "baremetal":
 			url = url[:strings.LastIndex(url, "/")] // unversioned, as these projects register themselves

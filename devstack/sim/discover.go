@@ -14,11 +14,11 @@ func version(minor int) string { return fmt.Sprintf("2.%d", minor) }
 
 // discover answers at the roots of a service with its versions, and everywhere else that nothing is there.
 func (c *Cloud) discover(w http.ResponseWriter, r *http.Request, s *service, root string) {
-	q := &call{Cloud: c, svc: s, r: r, header: http.Header{}, status: http.StatusOK}
+	q := &call{Cloud: c, svc: s, r: r, url: c.reachedAt(r), header: http.Header{}, status: http.StatusOK}
 	base := strings.TrimSuffix(strings.ReplaceAll(s.prefix, "/{project_id}", ""), "/")
 	rel := strings.Trim(strings.TrimPrefix(r.URL.Path, root), "/")
 	last := base[strings.LastIndex(base, "/")+1:]
-	one := s.document(c.URL()+base, last)
+	one := s.document(q.url+base, last)
 	var body any
 	if s.kind == "baremetal" {
 		q.ironicHeaders()
@@ -42,11 +42,27 @@ func (c *Cloud) discover(w http.ResponseWriter, r *http.Request, s *service, roo
 	case s.kind == "identity" || s.kind == "key-manager":
 		body = doc{"versions": doc{"values": []doc{one}}}
 		q.status = http.StatusMultipleChoices
+	case s.kind == "load-balancer":
+		body = doc{"versions": octaviaVersions(one)}
 	default:
 		body = doc{"versions": []doc{one}}
 	}
 	raw, err := json.Marshal(body)
 	q.answer(w, raw, err)
+}
+
+// octaviaVersions are all that there are of the one API, by which clients tell what it can do.
+func octaviaVersions(one doc) []doc {
+	const newest = 26 // of the 2023.1 release
+	var out []doc
+	for minor := range newest + 1 {
+		d := doc{"id": "v" + version(minor), "status": "SUPPORTED", "updated": one["updated"], "links": one["links"]}
+		if minor == newest {
+			d["status"] = "CURRENT"
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 // document describes the service's one version.

@@ -112,6 +112,9 @@ func (f *fabric) local(hostID string, port int) (func(net.Conn), error) {
 	if accept := f.listening[hostID][port]; accept != nil {
 		return accept, nil
 	}
+	if taker, ok := f.cloud.nodes[hostID].(Taker); ok && port >= firstNodePort && port <= lastNodePort {
+		return taker.Take(port), nil
+	}
 	return nil, errRefused
 }
 

@@ -19,6 +19,15 @@ type Guest interface {
 	Console() []string
 }
 
+// Taker is a guest that takes connections at ports that it listens to with no socket: node ports of Kubernetes, which are
+// rules of its packet filter. The function does not block, and closes the connection when nobody is there after all.
+type Taker interface {
+	Take(port int) func(net.Conn)
+}
+
+// The range of node ports that Kubernetes has unless it is told another one.
+const firstNodePort, lastNodePort = 30000, 32767
+
 // Hypervisor makes servers of something else than the simulated hosts of package kube: real ones. Its methods may be called
 // from several goroutines, those but Close return at once, and none may call the cloud but by Plumbing.
 type Hypervisor interface {
@@ -26,7 +35,7 @@ type Hypervisor interface {
 	Boot(ctx context.Context, host kube.Host, plumbing Plumbing) (Guest, error)
 	// Forget removes the disk of a host that is off.
 	Forget(hostID string)
-	// Connect makes the network what the picture shows. It is called whenever something in it has changed.
+	// Connect makes network and disks what the picture shows. It is called whenever something in it has changed.
 	Connect(picture Picture)
 	// Close ends everything, and returns when nothing is left. It may be called again.
 	Close()
@@ -37,15 +46,24 @@ type Plumbing interface {
 	// Listen tells that a host has begun to listen to a TCP port, until close is called. accept gets connections from
 	// outside of its network, and from load balancers; it does not block.
 	Listen(hostID string, port int, accept func(net.Conn)) (close func())
+	// URL is where the cloud's API is on this machine. What comes to it by another address gets links that begin with that.
+	URL() string
 	// Reach finds who takes a TCP connection that a host on the network makes to an address there, nil when nobody does. It
 	// is for addresses that are no host's, which are load balancers'.
 	Reach(networkID string, from netip.Addr, to netip.AddrPort) func(net.Conn)
 }
 
-// Picture is the network as Neutron and Octavia want it to be at one moment.
+// Picture is what Neutron, Octavia and Cinder want to be connected to what at one moment.
 type Picture struct {
 	Networks []PictureNetwork
 	Ports    []PicturePort // of servers
+	Disks    []PictureDisk // volumes that are attached to servers
+}
+
+// PictureDisk is a volume on a server.
+type PictureDisk struct {
+	Volume, Host string
+	GiB          int
 }
 
 // PictureNetwork is a network of a project.
@@ -131,6 +149,11 @@ func (c *Cloud) picture() Picture {
 	for _, o := range c.table("port").order {
 		if server := c.get("server", o.doc.str("device_id")); server != nil {
 			p.Ports = append(p.Ports, c.picturePort(o))
+		}
+	}
+	for _, o := range c.table("volume").order {
+		for _, a := range o.doc.docs("attachments") {
+			p.Disks = append(p.Disks, PictureDisk{Volume: o.id, Host: a.str("server_id"), GiB: o.doc.num("size")})
 		}
 	}
 	return p
@@ -232,6 +255,9 @@ func (c *Cloud) pictureRule(r doc) PictureRule {
 	}
 	return out
 }
+
+// URL implements Plumbing.
+func (f *fabric) URL() string { return f.cloud.URL() }
 
 // Reach implements Plumbing.
 func (f *fabric) Reach(networkID string, from netip.Addr, to netip.AddrPort) func(net.Conn) {

@@ -41,6 +41,9 @@ func (g paperGuest) Stop() {
 	g.p.running[g.id] = false
 }
 
+// Take implements Taker.
+func (g paperGuest) Take(int) func(net.Conn) { return func(conn net.Conn) { _ = conn.Close() } }
+
 func (g paperGuest) Console() []string { return []string{"paper"} }
 
 func (p *paper) Boot(_ context.Context, h kube.Host, plumbing Plumbing) (Guest, error) {
@@ -111,6 +114,9 @@ func TestHypervisor(t *testing.T) {
 	closePort()
 	if accept := p.plumbing.Reach(l.network.ID, address, netip.AddrPortFrom(address, 80)); accept != nil {
 		t.Error("somebody takes a connection to a port that was closed")
+	}
+	if accept := p.plumbing.Reach(l.network.ID, address, netip.AddrPortFrom(address, 30080)); accept == nil {
+		t.Error("a node port takes no connection")
 	}
 	ok(t, servers.Delete(ctx, a.compute, s.ID).ExtractErr())
 	eventually(t, "the disk is forgotten", func() bool {

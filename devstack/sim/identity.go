@@ -307,7 +307,7 @@ func listOwnProjects(q *call) (any, error) {
 
 func listServices(q *call) (any, error) {
 	rows := []doc{}
-	for _, e := range q.Cloud.catalogue() {
+	for _, e := range q.Cloud.catalogue(q.url) {
 		rows = append(rows, doc{"id": e.Type, "type": e.Type, "name": e.Name, "enabled": true})
 	}
 	return keystonePage("services", filter(q, rows), ""), nil
@@ -315,7 +315,7 @@ func listServices(q *call) (any, error) {
 
 func listEndpoints(q *call) (any, error) {
 	rows := []doc{}
-	for _, e := range q.Cloud.catalogue() {
+	for _, e := range q.Cloud.catalogue(q.url) {
 		rows = append(rows, doc{"id": e.Type, "service_id": e.Type, "interface": "public", "region": Region, "region_id": Region, "url": e.URL, "enabled": true})
 	}
 	return keystonePage("endpoints", filter(q, rows), ""), nil

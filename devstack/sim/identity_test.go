@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +37,26 @@ func roleNames(t *testing.T, a *actor, token string) []string {
 }
 
 // The life of a cluster's own user.
+// TestLinksFollowTheCaller: whoever reaches the cloud by another address finds its services there.
+func TestLinksFollowTheCaller(t *testing.T) {
+	c := start(t, Options{})
+	body := `{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": "demo", "password": "secret", "domain": {"id": "default"}}}}, "scope": {"project": {"name": "demo", "domain": {"id": "default"}}}}}`
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.AuthURL()+"/auth/tokens", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "192.0.2.1"
+	answer, err := (&http.Client{Timeout: time.Minute}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(text), `"http://192.0.2.1/load-balancer"`) || strings.Contains(string(text), c.URL()) {
+		t.Errorf("the catalogue: %s, %v", text, err)
+	}
+}
+
 func TestServiceUser(t *testing.T) {
 	c := start(t, Options{})
 	service, demo, ctx := login(t, c, "jeroboam", "service"), login(t, c, "demo", "demo"), t.Context()

@@ -42,7 +42,7 @@ func (c *Cloud) handler() http.Handler {
 
 // serve answers one request.
 func (c *Cloud) serve(w http.ResponseWriter, r *http.Request, s *service, rt route) {
-	q := &call{Cloud: c, svc: s, r: r, query: r.URL.Query(), header: http.Header{}, status: rt.code}
+	q := &call{Cloud: c, svc: s, r: r, url: c.reachedAt(r), query: r.URL.Query(), header: http.Header{}, status: rt.code}
 	if err := q.read(w); err != nil {
 		q.answer(w, nil, err)
 		return

@@ -280,7 +280,7 @@ func (q *call) withCatalogue(t *token) doc {
 		return out
 	}
 	entries := []doc{}
-	for _, e := range q.Cloud.catalogue() {
+	for _, e := range q.Cloud.catalogue(q.url) {
 		url := strings.ReplaceAll(e.URL, "{project_id}", t.projectID)
 		if strings.Contains(e.URL, "{project_id}") && t.projectID == "" {
 			continue

@@ -16,7 +16,9 @@ func volumeRoutes() []route {
 		{"GET", "/snapshots/{id}", 200, showSnapshot, false},
 		{"DELETE", "/snapshots/{id}", 202, deleteSnapshot, false},
 		{"GET", "/types", 200, listVolumeTypes, false},
+		{"POST", "/types", 200, createVolumeType, false},
 		{"GET", "/types/{id}", 200, showVolumeType, false},
+		{"DELETE", "/types/{id}", 202, deleteVolumeType, false},
 		{"GET", "/os-quota-sets/{project}", 200, showVolumeQuota, false},
 		{"PUT", "/os-quota-sets/{project}", 200, setVolumeQuota, false},
 		{"GET", "/os-availability-zone", 200, func(*call) (any, error) {
@@ -34,8 +36,38 @@ const defaultVolumeType = "ssd"
 
 func (c *Cloud) seedVolumes() {
 	for _, name := range []string{defaultVolumeType, "hdd"} {
-		c.add("volume_type", "", doc{"name": name, "description": nil, "is_public": true, "os-volume-type-access:is_public": true, "extra_specs": doc{}, "qos_specs_id": nil, "shared": true})
+		c.newVolumeType(name)
 	}
+}
+
+func (c *Cloud) newVolumeType(name string) *object {
+	return c.add("volume_type", "", doc{"name": name, "description": nil, "is_public": true, "os-volume-type-access:is_public": true, "extra_specs": doc{}, "qos_specs_id": nil, "shared": true})
+}
+
+func createVolumeType(q *call) (any, error) {
+	in, err := q.input("volume_type")
+	if err != nil {
+		return nil, err
+	}
+	if !q.admin() {
+		return nil, fail(http.StatusForbidden, "", "Policy doesn't allow volume_extension:type_create to be performed.")
+	}
+	if q.volumeType(in.str("name")) != nil {
+		return nil, fail(http.StatusConflict, "", "Volume Type %s already exists.", in.str("name"))
+	}
+	return doc{"volume_type": typeView(q.newVolumeType(in.str("name")))}, nil
+}
+
+func deleteVolumeType(q *call) (any, error) {
+	if !q.admin() {
+		return nil, fail(http.StatusForbidden, "", "Policy doesn't allow volume_extension:type_delete to be performed.")
+	}
+	o := q.volumeType(q.arg("id"))
+	if o == nil {
+		return nil, fail(http.StatusNotFound, "", "Volume type with id %s could not be found.", q.arg("id"))
+	}
+	q.remove(o)
+	return nil, nil
 }
 
 // volumeType finds one by name or id.

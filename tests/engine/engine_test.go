@@ -78,7 +78,13 @@ func newBed(t *testing.T, o sim.Options) *bed {
 // factory of one of the simulator's users.
 func (b *bed) factory(user, project string) *cloud.Factory {
 	b.t.Helper()
-	f, err := cloud.NewFactory(cloud.Config{AuthURL: b.cloud.AuthURL(), Username: user, Password: "secret", UserDomainName: "Default", ProjectName: project, ProjectDomainName: "Default"})
+	return b.factoryOf(cloud.Config{Username: user, ProjectName: project})
+}
+
+func (b *bed) factoryOf(c cloud.Config) *cloud.Factory {
+	b.t.Helper()
+	c.AuthURL, c.Password, c.UserDomainName, c.ProjectDomainName = b.cloud.AuthURL(), "secret", "Default", "Default"
+	f, err := cloud.NewFactory(c)
 	if err != nil {
 		b.t.Fatal(err)
 	}

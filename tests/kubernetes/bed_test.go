@@ -2,6 +2,8 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -47,6 +49,7 @@ type bed struct {
 	cloud                   *sim.Cloud
 	hosts                   *namespaces.Bed
 	infra, compute, network *gophercloud.ServiceClient
+	volume                  *gophercloud.ServiceClient
 	folder, kubectl         string
 }
 
@@ -66,14 +69,18 @@ func cache(t *testing.T) binaries.Cache {
 	return c
 }
 
-// namespaced makes the hypervisor.
-func namespaced(t *testing.T) *namespaces.Bed {
+// namespaced makes the hypervisor. With add-ons its newest host image has the container images of those.
+func namespaced(t *testing.T, addons bool) *namespaces.Bed {
 	t.Helper()
 	c := cache(t)
 	images := map[string]namespaces.Image{}
-	for _, r := range binaries.Releases() {
+	for i, r := range binaries.Releases() {
 		tree := c.Tree(r)
-		images[r.Kubernetes] = namespaces.Image{Files: filepath.Join(tree, binaries.TreeFiles), Containerd: filepath.Join(tree, binaries.TreeContainerd)}
+		image := namespaces.Image{Files: filepath.Join(tree, binaries.TreeFiles), Containerd: filepath.Join(tree, binaries.TreeContainerd)}
+		if addons && i == 0 {
+			image.Containerd = c.Addons(r)
+		}
+		images[r.Kubernetes] = image
 	}
 	b, err := namespaces.New(namespaces.Options{Root: c.Root(), Images: images, Folder: c.Nodes(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
@@ -88,15 +95,29 @@ func imageName(version string) string { return "debian-12-kube-" + version }
 func newBed(t *testing.T, options string) *bed {
 	t.Helper()
 	b := newCloud(t)
-	b.serve(options)
+	b.serveAccount(options)
+	return b
+}
+
+// newServiceBed starts cloud and service, which serves the whole cloud: clusters have users of their own there, and hosts the
+// images of add-ons.
+func newServiceBed(t *testing.T) *bed {
+	t.Helper()
+	b := newCloudOf(t, namespaced(t, true))
+	b.serveCloud()
 	return b
 }
 
 // newCloud starts the cloud alone. It ends with the test, and of failures the hosts' last words are kept.
 func newCloud(t *testing.T) *bed {
 	t.Helper()
+	return newCloudOf(t, namespaced(t, false))
+}
+
+func newCloudOf(t *testing.T, hosts *namespaces.Bed) *bed {
+	t.Helper()
 	c := cache(t)
-	b := &bed{T: t, hosts: namespaced(t), folder: t.TempDir(), kubectl: filepath.Join(c.Tree(binaries.Releases()[0]), binaries.TreeFiles, "usr/bin/kubectl")}
+	b := &bed{T: t, hosts: hosts, folder: t.TempDir(), kubectl: filepath.Join(c.Tree(binaries.Releases()[0]), binaries.TreeFiles, "usr/bin/kubectl")}
 	var images []sim.Image
 	for _, r := range binaries.Releases() {
 		images = append(images, sim.Image{Name: imageName(r.Kubernetes), MinDisk: 10, Properties: map[string]string{
@@ -118,30 +139,62 @@ func newCloud(t *testing.T) *bed {
 	return b
 }
 
-// serve starts the all-in-one for the user's account.
-func (b *bed) serve(options string) {
+// serveAccount starts the all-in-one for the user's account.
+func (b *bed) serveAccount(options string) {
 	b.Helper()
 	clouds := filepath.Join(b.folder, "clouds.yaml")
 	text := fmt.Sprintf("clouds:\n  mine:\n    region_name: %s\n    auth: {auth_url: %q, username: %s, password: %s, project_name: %s, user_domain_name: Default, project_domain_name: Default}\n",
 		sim.Region, b.cloud.AuthURL(), user, password, user)
-	if err := os.WriteFile(clouds, []byte(text), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	b.write(clouds, text)
 	config := filepath.Join(b.folder, "jeroboam.conf")
-	if err := os.WriteFile(config, []byte(options), 0o600); err != nil {
+	b.write(config, options)
+	listen := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(b))
+	b.serve(listen, []string{"OS_CLIENT_CONFIG_FILE=" + clouds}, "--os-cloud", "mine", "--listen", listen, "--data-dir", filepath.Join(b.folder, "data"), "--config-file", config, "--debug")
+}
+
+// serveCloud starts the all-in-one with the service's own rights.
+func (b *bed) serveCloud() {
+	b.Helper()
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
 		b.Fatal(err)
 	}
+	port := testenv.FreePort(b)
+	identity := fmt.Sprintf("auth_url = %s\nusername = jeroboam\npassword = %s\nproject_name = service\nregion_name = %s\n", b.cloud.AuthURL(), password, sim.Region)
+	file := filepath.Join(b.folder, "jeroboam.conf")
+	b.write(file, strings.Join([]string{
+		"[DEFAULT]\ndebug = true",
+		fmt.Sprintf("[api]\nhost = 127.0.0.1\nport = %d", port),
+		"[database]\nconnection = sqlite:///" + filepath.Join(b.folder, "jeroboam.sqlite"),
+		"[keystone_authtoken]\n" + identity,
+		"[keystone_auth]\n" + identity,
+		"[certificates]\ncert_manager_type = x509keypair\nencryption_keys = " + base64.StdEncoding.EncodeToString(key),
+		"[cluster_template]\nkubernetes_allowed_network_drivers = all",
+		"[addons]\nauth_url = " + namespaces.CloudURL + "/identity/v3",
+	}, "\n")+"\n")
+	b.serve(fmt.Sprintf("127.0.0.1:%d", port), nil, "--config-file", file)
+}
+
+func (b *bed) write(path, text string) {
+	b.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// serve builds the all-in-one and runs it until the end of the test.
+func (b *bed) serve(listen string, environ []string, args ...string) {
+	b.Helper()
 	program := filepath.Join(b.folder, "jeroboam")
 	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "github.com/jeroboam-cloud/jeroboam/cmd/jeroboam").CombinedOutput(); err != nil {
 		b.Fatalf("building jeroboam: %v\n%s", err, out)
 	}
-	listen := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(b))
 	log, err := os.Create(filepath.Join(b.ArtifactDir(), "jeroboam.log"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command(program, "serve", "--os-cloud", "mine", "--listen", listen, "--data-dir", filepath.Join(b.folder, "data"), "--config-file", config, "--debug")
-	cmd.Env = append(os.Environ(), "OS_CLIENT_CONFIG_FILE="+clouds)
+	cmd := exec.Command(program, append([]string{"serve"}, args...)...)
+	cmd.Env = append(os.Environ(), environ...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started, ended := make(chan error, 1), make(chan error, 1)
@@ -181,6 +234,9 @@ func (b *bed) login() {
 		b.Fatal(err)
 	}
 	if b.compute, err = openstack.NewComputeV2(p, gophercloud.EndpointOpts{Region: sim.Region}); err != nil {
+		b.Fatal(err)
+	}
+	if b.volume, err = openstack.NewBlockStorageV3(p, gophercloud.EndpointOpts{Region: sim.Region}); err != nil {
 		b.Fatal(err)
 	}
 	if b.network, err = openstack.NewNetworkV2(p, gophercloud.EndpointOpts{Region: sim.Region}); err != nil {

@@ -37,6 +37,7 @@ type Shape struct {
 	Version          string // of Kubernetes; "": Version
 	Addons           []string
 	Metal            bool // the workers are Ironic's nodes
+	MetalMasters     bool // the control planes are
 }
 
 // Recipe is a request of that shape resolved once: any number of clusters can be made of it.
@@ -119,7 +120,7 @@ func (r *Rig) Create(t testing.TB, recipe *Recipe) *db.Operation {
 		count      int
 	}{{"default-master", db.RoleMaster, s.Masters}, {"default-worker", db.RoleWorker, s.Workers}} {
 		driver, spec := vm.Name, recipe.group
-		if s.Metal && g.role == db.RoleWorker {
+		if s.Metal && g.role == db.RoleWorker || s.MetalMasters && g.role == db.RoleMaster {
 			driver, spec.ResourceClass = ironic.Name, "CUSTOM_BAREMETAL"
 		}
 		groups = append(groups, &db.NodeGroup{UUID: uuid.NewString(), ClusterUUID: c.UUID, ProjectID: c.ProjectID, Name: g.name, Role: g.role, IsDefault: true, Driver: driver,

@@ -4,7 +4,7 @@
 // load balancers that the cloud has. It needs root, and nothing from outside of the machine.
 //
 // What is not as on a machine of its own: the kernel and its settings are those of this machine, hosts cannot load modules,
-// the network is there before a host is, since there is neither DHCP nor a metadata service, and whatever ends a host cuts
+// the network is there before a host is, since there is no DHCP, and whatever ends a host cuts
 // its power: nothing is shut down in order. Load balancers ask no health of their members but whether they listen. Hosts
 // have IPv4 only, and one port.
 //
@@ -20,6 +20,8 @@
 //	filter    security groups as rules of nftables
 //	sockets   connections into and out of the networks
 //	resolver  what hosts have for DNS
+//	volumes   disks of Cinder
+//	cloud     the cloud's API and Nova's metadata service, as hosts reach them
 package namespaces
 
 import (
@@ -68,6 +70,8 @@ type Bed struct {
 	closed bool
 	hosts  map[string]*host
 	wires  *wires
+
+	volumes *volumes
 }
 
 var _ sim.Hypervisor = (*Bed)(nil)
@@ -96,12 +100,43 @@ func New(o Options) (*Bed, error) {
 	if b.lock, err = claim(b.folder); err != nil {
 		return nil, err
 	}
-	b.wires = newWires(o.Log)
+	b.wires = newWires(o.Log, b.metaData)
+	b.volumes = newVolumes(b.folder, o.Log, b.process)
 	return b, nil
 }
 
+func (b *Bed) metaData(hostID string) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.hosts[hostID]
+	if h == nil {
+		return nil, fmt.Errorf("there is no host %s", hostID)
+	}
+	return metaData(h.machine)
+}
+
 // Connect implements sim.Hypervisor.
-func (b *Bed) Connect(p sim.Picture) { b.wires.show(p) }
+func (b *Bed) Connect(p sim.Picture) {
+	b.wires.show(p)
+	b.volumes.show(p)
+}
+
+// process is the first one of a host that runs.
+func (b *Bed) process(hostID string) (pid int, on bool) {
+	b.mu.Lock()
+	h := b.hosts[hostID]
+	b.mu.Unlock()
+	if h == nil {
+		return 0, false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	// Before its first process is systemd, its file system is the machine's own.
+	if h.process == nil || !isSystemd(h.process.Pid) {
+		return 0, false
+	}
+	return h.process.Pid, true
+}
 
 // Boot implements sim.Hypervisor.
 func (b *Bed) Boot(ctx context.Context, machine kube.Host, plumbing sim.Plumbing) (sim.Guest, error) {
@@ -162,19 +197,11 @@ func (b *Bed) Panic(hostID string) error {
 
 // Command is one that runs on a host that is on, as root.
 func (b *Bed) Command(ctx context.Context, hostID string, command ...string) (*exec.Cmd, error) {
-	b.mu.Lock()
-	h := b.hosts[hostID]
-	b.mu.Unlock()
-	if h == nil {
-		return nil, fmt.Errorf("there is no host %s", hostID)
+	pid, on := b.process(hostID)
+	if !on {
+		return nil, fmt.Errorf("host %s does not run", hostID)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	// Before its first process is systemd, its file system is the machine's own.
-	if h.process == nil || !isSystemd(h.process.Pid) {
-		return nil, fmt.Errorf("host %s does not run yet", hostID)
-	}
-	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--target", strconv.Itoa(h.process.Pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"}, command...)...)
+	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--target", strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"}, command...)...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C"}
 	return cmd, nil
 }
@@ -198,6 +225,7 @@ func (b *Bed) Close() {
 	for _, h := range hosts {
 		h.Stop()
 	}
+	b.volumes.close()
 	b.wires.close()
 	if err := b.groups.remove(b.name); err != nil {
 		b.options.Log.Warn("control groups stay behind", "error", err)

@@ -75,18 +75,23 @@ func copyStore(from, to string) error {
 	})
 }
 
+// metaData is what Nova tells a host of itself.
+func metaData(machine kube.Host) ([]byte, error) {
+	own := machine.MetaData
+	if own == nil {
+		own = map[string]string{} // Nova writes an empty one
+	}
+	return json.Marshal(map[string]any{"uuid": machine.ID, "name": machine.Name, "hostname": machine.Name, "meta": own,
+		"availability_zone": "nova", "launch_index": 0, "project_id": ""})
+}
+
 // writeDrive puts the config drive where cloud-init looks for a copy of one: its data source is the same then.
 func (d disk) writeDrive(machine kube.Host) error {
 	folder := filepath.Join(d.folder, "upper/var/lib/cloud/seed/config_drive/openstack/latest")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	own := machine.MetaData
-	if own == nil {
-		own = map[string]string{} // Nova writes an empty one
-	}
-	meta, err := json.Marshal(map[string]any{"uuid": machine.ID, "name": machine.Name, "hostname": machine.Name, "meta": own,
-		"availability_zone": "nova", "launch_index": 0, "project_id": ""})
+	meta, err := metaData(machine)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -141,6 +142,18 @@ func (h *host) command(ctx context.Context, d disk, groups []string, port sim.Pi
 		Pdeathsig:  syscall.SIGKILL, Setsid: true,
 	}
 	return cmd, ready, nil
+}
+
+// Take implements sim.Taker.
+func (h *host) Take(port int) func(net.Conn) {
+	return func(near net.Conn) {
+		ports, err := h.bed.wires.portsOf(h.machine.ID)
+		if err != nil {
+			_ = near.Close()
+			return
+		}
+		h.acceptor(ports[0], port)(near)
+	}
 }
 
 // Stop implements sim.Guest.

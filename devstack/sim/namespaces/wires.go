@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -25,6 +26,7 @@ const bridge = "br0"
 // held, since hosts that boot wait for their network anyhow.
 type wires struct {
 	log      *slog.Logger
+	meta     func(hostID string) ([]byte, error)
 	wake     chan struct{} // has a token when there is something new
 	end      chan struct{}
 	ended    chan struct{}
@@ -38,8 +40,8 @@ type wires struct {
 	networks map[string]*network
 }
 
-func newWires(log *slog.Logger) *wires {
-	w := &wires{log: log, wake: make(chan struct{}, 1), end: make(chan struct{}), ended: make(chan struct{}), networks: map[string]*network{}}
+func newWires(log *slog.Logger, meta func(hostID string) ([]byte, error)) *wires {
+	w := &wires{log: log, meta: meta, wake: make(chan struct{}, 1), end: make(chan struct{}), ended: make(chan struct{}), networks: map[string]*network{}}
 	go w.work()
 	return w
 }
@@ -136,6 +138,9 @@ func (w *wires) apply() error {
 			w.networks[p.ID] = n
 		}
 		errs = append(errs, n.apply(p, ports, plumbing))
+		if n.cloud == nil && plumbing != nil {
+			errs = append(errs, n.offer(plumbing, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.tell(n.id, rw, r) })))
+		}
 	}
 	for id, n := range w.networks {
 		if !wanted[id] {
@@ -177,6 +182,7 @@ type network struct {
 	routes    map[sim.PictureRoute]bool
 	balancers map[netip.AddrPort]net.Listener
 	resolvers map[netip.Addr]net.PacketConn // by the gateway's address
+	cloud     []net.Listener                // where hosts reach the cloud; none: nowhere yet
 }
 
 func newNetwork(id string) (*network, error) {
@@ -329,6 +335,9 @@ func (n *network) close() {
 	}
 	for _, c := range n.resolvers {
 		_ = c.Close()
+	}
+	for _, l := range n.cloud {
+		_ = l.Close()
 	}
 	_ = n.namespace.Close()
 }
