@@ -103,6 +103,7 @@ func (c *Cloud) seed() error {
 	c.seedCompute()
 	c.seedImages()
 	c.seedVolumes()
+	c.seedShares()
 	c.seedMetal()
 	if err := c.seedNetworks(); err != nil {
 		return err
