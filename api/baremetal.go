@@ -139,11 +139,7 @@ func withTraits(traits []string) string {
 
 // available lists the nodes of our part of Ironic that are.
 func (s *Server) available(k *checks) ([]cloud.BaremetalNode, error) {
-	clients, err := s.Clouds.Service(k.ctx)
-	if err != nil {
-		return nil, err
-	}
-	b, err := clients.Baremetal(k.ctx)
+	b, err := s.Clouds.Baremetal(k.ctx)
 	if cloud.IsNoEndpoint(err) {
 		return nil, badRequest("The cloud has no bare metal service, which server_type bm asks for.")
 	}
@@ -153,9 +149,15 @@ func (s *Server) available(k *checks) ([]cloud.BaremetalNode, error) {
 	return b.Nodes(k.ctx, cloud.NodeFilter{Pool: s.Defaults.Baremetal, State: "available"})
 }
 
+// nodeQuota is how many bare-metal nodes a project may have. It is held to when nodes are written, too: requests side by
+// side all see what was there before them.
+func (s *Server) nodeQuota() db.NodeQuota {
+	return db.NodeQuota{Resource: db.QuotaBaremetal, Driver: ironicDriver, Default: s.Defaults.MaxBaremetal}
+}
+
 // machineQuota compares with how many bare-metal nodes the project may have.
 func (s *Server) machineQuota(k *checks, needs []machineNeed) error {
-	limit, used, err := s.Store.BaremetalQuota(k.ctx, k.clients.ProjectID, ironicDriver, s.Defaults.MaxBaremetal)
+	limit, used, err := s.Store.NodeQuota(k.ctx, k.clients.ProjectID, s.nodeQuota())
 	if err != nil || limit < 0 {
 		return err
 	}
@@ -164,7 +166,7 @@ func (s *Server) machineQuota(k *checks, needs []machineNeed) error {
 		want += n.count
 	}
 	if used+want > limit {
-		return about("node_count", fail(http.StatusForbidden, "Resource limit exceeded: the project's quota of bare-metal nodes is %d, %d are in use, and this needs %d more.", limit, used, want))
+		return about("node_count", &db.NodeQuotaError{Resource: db.QuotaBaremetal, Limit: limit, Used: used, More: want})
 	}
 	return nil
 }

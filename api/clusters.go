@@ -165,7 +165,7 @@ func (s *Server) createCluster(c echo.Context) error {
 		return err
 	}
 	s.sign(c, op)
-	err = s.Store.CreateCluster(c.Request().Context(), plan.cluster, plan.groups, op, s.Defaults.MaxClusters)
+	err = s.Store.CreateCluster(c.Request().Context(), plan.cluster, plan.groups, op, s.Defaults.MaxClusters, s.nodeQuota())
 	if errors.Is(err, db.ErrNotFound) { // deleted since it was read
 		return notFound("ClusterTemplate", plan.cluster.ClusterTemplateID)
 	}
@@ -202,7 +202,7 @@ func (s *Server) sign(c echo.Context, op *db.Operation) {
 func (s *Server) change(c echo.Context, uuid string, decide func(*db.Snapshot) ([]*db.Operation, error)) ([]string, error) {
 	var ids []string
 	err := s.Store.ChangeCluster(c.Request().Context(), uuid, func(sn *db.Snapshot) error {
-		ids = nil // decide may be run again
+		ids, sn.Quotas = nil, []db.NodeQuota{s.nodeQuota()} // decide may be run again
 		l, err := decide(sn)
 		for _, o := range l {
 			ids = append(ids, o.UUID)

@@ -96,6 +96,7 @@ func classify(err error) (status int, detail string, routing bool) {
 	var state *ops.StatusError
 	var refused *ops.RefusedError
 	var quota *db.QuotaError
+	var nodes *db.NodeQuotaError
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &own):
@@ -104,6 +105,8 @@ func classify(err error) (status int, detail string, routing bool) {
 		return http.StatusBadRequest, err.Error(), false
 	case errors.As(err, &quota):
 		return http.StatusForbidden, fmt.Sprintf("Resource limit exceeded: You have reached the maximum clusters per project, %d. You may delete a cluster to make room for a new one.", quota.Limit), false
+	case errors.As(err, &nodes):
+		return http.StatusForbidden, fmt.Sprintf("Resource limit exceeded: the project's quota of bare-metal nodes is %d, %d are in use, and this needs %d more.", nodes.Limit, nodes.Used, nodes.More), false
 	case errors.As(err, &syntax):
 		return http.StatusBadRequest, "Request is not in valid JSON format", false
 	case errors.Is(err, db.ErrBadSortKey), errors.Is(err, db.ErrBadMarker):

@@ -26,7 +26,7 @@ type clusterRow struct {
 // Clusters lists a project's, or all with "", in two queries.
 func (s *Store) Clusters(ctx context.Context, p Page, projectID string) ([]*ClusterView, error) {
 	var l []*clusterRow
-	q := s.db.NewSelect().Model(&l).ColumnExpr("c.*").ColumnExpr("t.labels AS template_labels").Join("LEFT JOIN cluster_template AS t ON t.uuid = c.cluster_template_id")
+	q := s.db.NewSelect().Model(&l).ExcludeColumn(unlisted()...).ColumnExpr("t.labels AS template_labels").Join("LEFT JOIN cluster_template AS t ON t.uuid = c.cluster_template_id")
 	if projectID != "" {
 		q = q.Where("c.project_id = ?", projectID)
 	}
@@ -120,12 +120,10 @@ func (v *ClusterView) count(role string, nodes int, addresses []string) {
 // QuotaResource is Magnum's word for clusters in quotas.
 const QuotaResource = "Cluster"
 
-// QuotaBaremetal is ours for bare-metal nodes.
-const QuotaBaremetal = "BaremetalNode"
-
-// CreateCluster stores a cluster with its node groups and its operation, if the project may have one more: its quota row,
-// or defaultLimit, is compared in the same transaction, which is alone in the project. ErrNotFound: its template is gone.
-func (s *Store) CreateCluster(ctx context.Context, c *Cluster, groups []*NodeGroup, op *Operation, defaultLimit int) error {
+// CreateCluster stores a cluster with its node groups and its operation, if the project may have one more, and so many nodes:
+// its quota row, or defaultLimit, is compared in the same transaction, which is alone in the project. ErrNotFound: its
+// template is gone.
+func (s *Store) CreateCluster(ctx context.Context, c *Cluster, groups []*NodeGroup, op *Operation, defaultLimit int, quotas ...NodeQuota) error {
 	return s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := s.lockProject(ctx, tx, c.ProjectID); err != nil {
 			return err
@@ -136,6 +134,11 @@ func (s *Store) CreateCluster(ctx context.Context, c *Cluster, groups []*NodeGro
 		}
 		if used >= limit {
 			return &QuotaError{Limit: limit}
+		}
+		for _, q := range quotas {
+			if err := s.admit(ctx, tx, c.ProjectID, q, q.nodes(groups)); err != nil {
+				return err
+			}
 		}
 		if err := lockTemplate(ctx, tx, c.ClusterTemplateID); err != nil {
 			return err
@@ -178,15 +181,6 @@ func hardLimit(ctx context.Context, tx bun.IDB, projectID, resource string, fall
 		return fallback, nil
 	}
 	return q.HardLimit, err
-}
-
-// BaremetalQuota tells how many nodes of a driver a project may have in all its clusters, and how many they are to have.
-func (s *Store) BaremetalQuota(ctx context.Context, projectID, driver string, defaultLimit int) (limit, used int, err error) {
-	if limit, err = hardLimit(ctx, s.db, projectID, QuotaBaremetal, defaultLimit); err != nil {
-		return 0, 0, err
-	}
-	err = s.db.NewSelect().Model((*NodeGroup)(nil)).ColumnExpr("COALESCE(SUM(node_count), 0)").Where("project_id = ? AND driver = ?", projectID, driver).Scan(ctx, &used)
-	return limit, used, wrap(err, "counting bare-metal nodes")
 }
 
 // lockProject makes everybody else who creates in the project wait: each project has a row that is written first.

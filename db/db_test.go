@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,6 +206,79 @@ func TestQuotaIsAtomic(t *testing.T) {
 		if _, _, err := newCluster(t, s, "p", "sixth", 5); err != nil {
 			t.Errorf("the project's own quota is not heeded: %v", err)
 		}
+	})
+}
+
+// TestNodeQuotaIsAtomic: clusters are made and grow side by side, and all of them together stay within the quota.
+func TestNodeQuotaIsAtomic(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, s *db.Store) {
+		quota := db.NodeQuota{Resource: db.QuotaBaremetal, Driver: "metal", Default: -1}
+		var growing []string
+		for i := range 10 {
+			c, _, err := newCluster(t, s, "p", fmt.Sprintf("c%d", i), 100)
+			must(t, err)
+			growing = append(growing, c.UUID)
+		}
+		resize := func(cluster string, by int) error {
+			return s.ChangeCluster(ctx, cluster, func(sn *db.Snapshot) error {
+				sn.NodeGroups[1].Driver, sn.Quotas = "metal", []db.NodeQuota{quota}
+				sn.NodeGroups[1].NodeCount += by
+				return nil
+			})
+		}
+		template := dbtest.Template(t, s, "p")
+		create := func() error {
+			c := &db.Cluster{UUID: uuid.NewString(), ProjectID: "p", Name: "n", ClusterTemplateID: template, CreatedAt: now()}
+			g := &db.NodeGroup{UUID: uuid.NewString(), ClusterUUID: c.UUID, ProjectID: "p", Driver: "metal", NodeCount: 2, CreatedAt: now()}
+			return s.CreateCluster(ctx, c, []*db.NodeGroup{g}, &db.Operation{UUID: uuid.NewString(), ClusterUUID: c.UUID, Status: db.OpPending}, 100, quota)
+		}
+		used := func() int {
+			_, n, err := s.NodeQuota(ctx, "p", db.NodeQuota{Resource: "other", Driver: "metal", Default: 1})
+			must(t, err)
+			return n
+		}
+		for _, id := range growing {
+			must(t, resize(id, 0)) // without a limit
+		}
+		must(t, s.CreateQuota(ctx, &db.Quota{ProjectID: "p", Resource: db.QuotaBaremetal, HardLimit: 29, CreatedAt: now()}))
+		var wg sync.WaitGroup
+		var admitted, refused atomic.Int32
+		tell := func(err error, n int32) {
+			var q *db.NodeQuotaError
+			switch {
+			case err == nil:
+				admitted.Add(n)
+			case errors.As(err, &q) && q.Limit == 29 && q.More == int(n) && q.Used+q.More > q.Limit:
+				refused.Add(n)
+			default:
+				t.Errorf("unexpected: %v", err)
+			}
+		}
+		for _, id := range growing {
+			wg.Go(func() { tell(resize(id, 1), 1) })
+			wg.Go(func() { tell(create(), 2) })
+		}
+		wg.Wait()
+		if n := used(); n != 20+int(admitted.Load()) || n > 29 || n < 28 || admitted.Load()+refused.Load() != 30 {
+			t.Errorf("%d nodes, %d admitted and %d refused; 20 were there, 29 are allowed and 30 more were asked for", n, admitted.Load(), refused.Load())
+		}
+		_, err := s.UpdateQuota(ctx, "p", db.QuotaBaremetal, 3, now())
+		must(t, err)
+		must(t, resize(growing[0], 0)) // others may go on beyond a limit that came later
+		must(t, resize(growing[1], -1))
+		before := used()
+		rest := func(n int, resume *int) error {
+			return s.ChangeCluster(ctx, growing[2], func(sn *db.Snapshot) error {
+				sn.NodeGroups[1].NodeCount, sn.NodeGroups[1].ResumeCount, sn.Quotas = n, resume, []db.NodeQuota{quota}
+				return nil
+			})
+		}
+		two := 2
+		must(t, rest(0, &two))
+		if n := used(); n > before || n < before-1 {
+			t.Errorf("%d nodes are in use, %d before a cluster was hibernated", n, before)
+		}
+		must(t, rest(2, nil))
 	})
 }
 

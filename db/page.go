@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/uptrace/bun"
@@ -27,7 +28,7 @@ func (s *Store) page(ctx context.Context, q *bun.SelectQuery, p Page, model any,
 	if key == "" {
 		key = "id"
 	}
-	if _, ok := table.FieldMap[key]; !ok || key == "seq" || key == "spec" || key == "maintenance" || key == "secret_refs" {
+	if _, ok := table.FieldMap[key]; !ok || slices.Contains(unlisted(), key) {
 		return nil, ErrBadSortKey
 	}
 	col := bun.Ident(a + "." + key)
@@ -60,6 +61,11 @@ func (s *Store) page(ctx context.Context, q *bun.SelectQuery, p Page, model any,
 		q = q.Limit(int64(p.Limit))
 	}
 	return q, nil
+}
+
+// unlisted are columns that no list shows: they are not read for one, and none is sorted by them.
+func unlisted() []string {
+	return []string{"seq", "ssh_public_key", "spec", "secret_refs", "maintenance", "scheduled_at"}
 }
 
 // markerColumn is what a table's rows are known by to clients.

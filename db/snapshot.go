@@ -20,6 +20,8 @@ type Snapshot struct {
 	Events     []*Event     // written along with the decision
 	// Notifications are written along too, also when the cluster goes: they are sent afterwards.
 	Notifications []*Notification
+	// Quotas bound the nodes that the decision adds, and refuse none that there were before.
+	Quotas []NodeQuota
 
 	now     int64 // the database's clock
 	gone    bool
@@ -108,6 +110,11 @@ func (s *Store) change(ctx context.Context, tx bun.Tx, uuid string, decide func(
 	before := snap.Clone()
 	if err := decide(snap); err != nil {
 		return err
+	}
+	for _, q := range snap.Quotas {
+		if err := s.admit(ctx, tx, snap.Cluster.ProjectID, q, q.nodes(snap.NodeGroups)-q.nodes(before.NodeGroups)); err != nil {
+			return err
+		}
 	}
 	return s.save(ctx, tx, before, snap)
 }

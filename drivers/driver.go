@@ -118,6 +118,9 @@ type Infrastructure interface {
 	Disown(ctx context.Context, s *Site, found []Drift) error
 	// EnsurePorts gives the ports of these nodes their security groups.
 	EnsurePorts(ctx context.Context, s *Site, nodes map[string]bool) Result
+	// Sees is Done when whoever acts for the site was seen to be shown what the cluster's project has. Before, nothing may be
+	// taken for gone: services answer «not found» also to those who may not see.
+	Sees(ctx context.Context, s *Site) Result
 	// Remove deletes one object that the ledger holds, of any kind that this driver makes, and forgets it when it was
 	// seen to be gone; or one that Leftovers gave. It looks again whose the object is. Objects that others hang on answer
 	// Continue and name what holds them.
@@ -125,6 +128,8 @@ type Infrastructure interface {
 	// EnsureRoute makes the cluster's router send what is for a node's pods to that node, and lets the node's port send in
 	// their name.
 	EnsureRoute(ctx context.Context, s *Site, node, pods string) Result
+	// LostRoutes tells which of these nodes, each with what is for its pods, lack what EnsureRoute gave them. It changes nothing.
+	LostRoutes(ctx context.Context, s *Site, pods map[string]string) ([]Drift, error)
 	// RemoveRoute takes the routes of a node away, before its port goes.
 	RemoveRoute(ctx context.Context, s *Site, node string) Result
 	// Network gives the network and subnet that hosts and VIP are on; ok is false before EnsureNetwork is Done.
@@ -137,7 +142,7 @@ type Infrastructure interface {
 	ShareTypes(ctx context.Context, s *Site) ([]ShareType, error)
 	// Leftovers lists what is in the cluster's project in its name and not in the ledger, with one listing per kind and
 	// slice: what the cluster made by itself, and what carries its mark as if we had made it. Without kinds it looks for
-	// all of them. A service that the cloud does not have, or that the actor may not ask, has nothing.
+	// all of them. A service that the cloud does not have, or that the cluster's user may not ask, has nothing.
 	Leftovers(ctx context.Context, s *Site, kinds ...string) ([]Resource, error)
 }
 

@@ -13,6 +13,7 @@ type Node struct {
 	ServerID    *string        `json:"server_id"` // Nova's or Ironic's; null until it was asked for
 	Addresses   []string       `json:"addresses"`
 	State       string         `json:"state"`
+	Replaces    *string        `json:"replaces"` // UUID of the node whose place it takes
 	Ready       bool           `json:"ready"`
 	Version     *string        `json:"version"` // of its kubelet, once it was seen
 	Conditions  []db.Condition `json:"conditions"`
@@ -24,7 +25,7 @@ type Node struct {
 // NewNode views a row; g is its node group.
 func NewNode(n *db.Node, g *db.NodeGroup) Node {
 	v := Node{UUID: n.UUID, Name: n.Name, NodeGroupID: n.NodeGroupUUID, NodeGroup: g.Name, Role: g.Role, Driver: g.Driver, ServerID: textOrNull(n.HostID),
-		Addresses: list(n.Addresses), State: n.State, Ready: n.Ready, Version: textOrNull(n.Version), Conditions: n.Conditions, Unhealthy: timeOrNull(n.UnhealthySince),
+		Addresses: list(n.Addresses), State: n.State, Replaces: textOrNull(n.Replaces), Ready: n.Ready, Version: textOrNull(n.Version), Conditions: n.Conditions, Unhealthy: timeOrNull(n.UnhealthySince),
 		CreatedAt: Time(n.CreatedAt), UpdatedAt: timeOrNull(n.UpdatedAt)}
 	if v.Conditions == nil {
 		v.Conditions = []db.Condition{}

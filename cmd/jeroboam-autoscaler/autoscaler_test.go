@@ -55,7 +55,7 @@ func TestAutoscaling(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"strangers", func(t *testing.T) { strangers(t, address, ours) }}, {"an empty group", x.empty}, {"its template", x.template}, {"its options", x.options}, {"what is not answered", x.unimplemented},
-		{"up from zero", x.up}, {"nodes and groups", x.mapping}, {"what it costs", x.requests}, {"refusals", x.refusals}, {"exactly the named node", x.exactly},
+		{"up from zero", x.up}, {"nodes and groups", x.mapping}, {"what it costs", x.requests}, {"refusals", x.refusals}, {"exactly the named node", x.exactly}, {"others at the same time", x.overtaken},
 		{"what has not come is taken back", x.takenBack}, {"no room in the cloud", x.noRoom}, {"down to zero, side by side", x.down}, {"the API is away", x.away},
 	} {
 		if !t.Run(step.name, step.run) {
@@ -277,6 +277,49 @@ func (x *session) exactly(t *testing.T) {
 	x.is(t, 2)
 	x.settled(x.uuid, "UPDATE_COMPLETE")
 	x.left(t, before[1:])
+}
+
+// overtaken: what others ask for between the autoscaler's look and its request is neither undone nor counted twice.
+func (x *session) overtaken(t *testing.T) {
+	before := x.bed.nodes(x.uuid, pool)
+	resize := func(count int, remove ...string) {
+		x.post(containerinfra.ClusterPath(x.uuid, "/actions/resize"), map[string]any{"nodegroup": pool, "node_count": count, "nodes_to_remove": remove}, nil)
+	}
+	x.proxy.beforeResize(func() { resize(3) })
+	x.grow(t, 1)
+	x.is(t, 4)
+	x.settled(x.uuid, "UPDATE_COMPLETE")
+	victim := node("openstack:///"+*before[0].ServerID, before[0].Name)
+	x.proxy.beforeResize(func() { // the size is the same afterwards
+		resize(3, victim.GetName())
+		resize(4)
+	})
+	if err := x.remove(t, victim); err != nil && status.Code(err) != codes.NotFound { // gone by now
+		t.Error(err)
+	}
+	x.is(t, 4)
+	x.settled(x.uuid, "UPDATE_COMPLETE")
+	x.named(t, before[1:], 4)
+	for _, n := range x.bed.nodes(x.uuid, pool)[1:] {
+		if err := x.remove(t, node("openstack:///"+*n.ServerID, n.Name)); err != nil {
+			t.Error(err)
+		}
+	}
+	x.is(t, 1)
+	x.grow(t, 1)
+	x.settled(x.uuid, "UPDATE_COMPLETE")
+	x.named(t, before[1:], 2)
+}
+
+// named checks that these nodes are among so many.
+func (x *session) named(t *testing.T, want []wire.Node, of int) {
+	t.Helper()
+	got := x.bed.nodes(x.uuid, pool)
+	for _, n := range want {
+		if !slices.ContainsFunc(got, func(g wire.Node) bool { return g.Name == n.Name && g.State == "wanted" }) || len(got) != of {
+			t.Errorf("there are %d nodes, %v; expected %d with %s", len(got), got, of, n.Name)
+		}
+	}
 }
 
 // takenBack: of two nodes that do not come one is taken back, and then the other one is given up as cluster-autoscaler does

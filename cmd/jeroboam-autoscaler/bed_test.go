@@ -130,6 +130,7 @@ type proxy struct {
 	mu    sync.Mutex
 	asked []string
 	down  bool
+	first func() // runs before the next resize is passed on, once
 }
 
 func newProxy(t *testing.T, target string) *proxy {
@@ -142,8 +143,12 @@ func newProxy(t *testing.T, target string) *proxy {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.asked = append(p.asked, r.Method+" "+r.URL.Path)
-		down := p.down
+		down, first := p.down, func() {}
+		if p.first != nil && strings.HasSuffix(r.URL.Path, "/actions/resize") {
+			first, p.first = p.first, nil
+		}
 		p.mu.Unlock()
+		first()
 		if down {
 			http.Error(w, "away", http.StatusServiceUnavailable)
 			return
@@ -162,6 +167,13 @@ func (p *proxy) take() []string {
 	l := p.asked
 	p.asked = nil
 	return l
+}
+
+// beforeResize lets something happen between what the autoscaler decides on and the arrival of its request.
+func (p *proxy) beforeResize(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.first = f
 }
 
 func (p *proxy) setDown(down bool) {
@@ -191,10 +203,22 @@ func (l *lines) String() string {
 // cluster makes one with a control plane, a worker that is not autoscaled, and a node group with bounds.
 func (b *bed) cluster(pool map[string]any) (uuid string) {
 	b.t.Helper()
-	var template, made struct{ UUID string }
-	b.post("clustertemplates", map[string]any{"name": "k8s", "coe": "kubernetes", "image_id": rig.ImageName, "external_network_id": "public", "flavor_id": rig.Flavor,
-		"master_flavor_id": rig.Flavor}, &template)
-	b.post("clusters", map[string]any{"name": "dev", "cluster_template_id": template.UUID}, &made)
+	return b.clusterOf(b.template("k8s", rig.ImageName), pool)
+}
+
+// template of clusters that can be upgraded.
+func (b *bed) template(name, image string) (uuid string) {
+	b.t.Helper()
+	var made struct{ UUID string }
+	b.post("clustertemplates", map[string]any{"name": name, "coe": "kubernetes", "image_id": image, "external_network_id": "public", "flavor_id": rig.Flavor,
+		"master_flavor_id": rig.Flavor, "master_lb_enabled": true}, &made)
+	return made.UUID
+}
+
+func (b *bed) clusterOf(template string, pool map[string]any) (uuid string) {
+	b.t.Helper()
+	var made struct{ UUID string }
+	b.post("clusters", map[string]any{"name": "dev", "cluster_template_id": template}, &made)
 	b.settled(made.UUID, "CREATE_COMPLETE")
 	b.post(containerinfra.ClusterPath(made.UUID, "/nodegroups"), pool, nil)
 	b.settled(made.UUID, "UPDATE_COMPLETE")

@@ -17,8 +17,8 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/internal/externalgrpc"
 )
 
-// TestTakeBack: nodes are written r (ready), j (joined once), s (has a server), w (wanted only) and x (on its way out), the
-// oldest first.
+// TestTakeBack: nodes are written r (ready), j (joined once), s (has a server), w (wanted only), x (on its way out) and u
+// (takes the place of the one before, in an upgrade), the oldest first.
 func TestTakeBack(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -39,6 +39,7 @@ func TestTakeBack(t *testing.T) {
 		{"what goes already does not count", 2, "rxs", 1, "2"},
 		{"what goes already cannot be taken back", 1, "rx", 1, "-"},
 		{"a shrink is under way", 2, "rss", 1, "2"},
+		{"a successor is not what was asked for", 2, "ruru", 1, "-"}, {"beside a successor", 3, "russ", 1, "3"}, {"the successor of one that goes", 2, "rxu", 1, "2"},
 		{"a shrink is under way that leaves nothing to take back", 1, "rss", 1, "-"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -69,6 +70,9 @@ func written(count int, nodes string) *group {
 		if c == 'x' {
 			n.State = "removing"
 		}
+		if c == 'u' {
+			n.Replaces = &g.nodes[i-1].UUID
+		}
 		g.nodes = append(g.nodes, n)
 	}
 	return g
@@ -84,6 +88,7 @@ func TestWithout(t *testing.T) {
 	}{
 		{"as many", 3, "rrr", 2, 1}, {"all", 3, "rrr", 3, 0}, {"one goes already", 2, "rrx", 1, 1}, {"more are coming", 5, "rr", 1, 4},
 		{"a shrink by as many is not met yet", 1, "rrr", 2, 1}, {"by more", 1, "rrr", 1, 1}, {"by fewer", 2, "rrr", 2, 1},
+		{"an upgrade", 2, "ruru", 1, 1}, {"an upgrade half-way", 2, "xuru", 1, 1},
 	} {
 		if got := written(tc.count, tc.nodes).without(tc.n); got != tc.want {
 			t.Errorf("%s: %d, expected %d", tc.name, got, tc.want)

@@ -41,8 +41,8 @@ func (p *provider) NodeGroupForNode(ctx context.Context, r *externalgrpc.NodeGro
 	if err != nil {
 		return nil, err
 	}
-	g, _ := v.node(r.GetNode().GetProviderID(), r.GetNode().GetName())
-	if g == nil {
+	g, n := v.node(r.GetNode().GetProviderID(), r.GetNode().GetName())
+	if g == nil || g.replaced(n) != nil {
 		return &externalgrpc.NodeGroupForNodeResponse{NodeGroup: &externalgrpc.NodeGroup{}}, nil
 	}
 	if r.GetNode().GetProviderID() == "" {
@@ -65,7 +65,7 @@ func (p *provider) NodeGroupTargetSize(ctx context.Context, r *externalgrpc.Node
 	return &externalgrpc.NodeGroupTargetSizeResponse{TargetSize: int32(g.NodeCount)}, nil
 }
 
-// NodeGroupNodes lists the nodes that there are, those that come and those that go.
+// NodeGroupNodes lists the nodes that there are, those that come and those that go, one for each place.
 func (p *provider) NodeGroupNodes(ctx context.Context, r *externalgrpc.NodeGroupNodesRequest) (*externalgrpc.NodeGroupNodesResponse, error) {
 	v, err := p.view(ctx)
 	if err != nil {
@@ -77,6 +77,9 @@ func (p *provider) NodeGroupNodes(ctx context.Context, r *externalgrpc.NodeGroup
 	}
 	out := &externalgrpc.NodeGroupNodesResponse{}
 	for i := range g.nodes {
+		if g.replaced(&g.nodes[i]) != nil {
+			continue
+		}
 		out.Instances = append(out.Instances, &externalgrpc.Instance{Id: instanceID(&g.nodes[i]), Status: g.status(&g.nodes[i])})
 	}
 	return out, nil

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"slices"
 
 	"go.uber.org/zap"
@@ -18,13 +20,34 @@ import (
 type resize struct {
 	NodeGroup     string   `json:"nodegroup"`
 	NodeCount     int      `json:"node_count"`
-	NodesToRemove []string `json:"nodes_to_remove"` // UUIDs
+	Expected      int      `json:"expected_node_count"` // what was seen
+	NodesToRemove []string `json:"nodes_to_remove"`     // UUIDs
 }
 
-// change decides on a group as it is now, and asks for what comes of it; nil: for nothing.
+// attempts to change a group that others change at the same time.
+const attempts = 5
+
+// change decides on a group as it is now, and asks for what comes of it; nil: for nothing. What others change between the
+// look and the request would be undone by it: the API refuses it then, and it is decided anew.
 func (p *provider) change(ctx context.Context, id string, decide func(*view, *group) (*resize, error)) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	var err error
+	for range attempts {
+		if err = p.try(ctx, id, decide); !overtaken(err) {
+			return err
+		}
+		p.log.Info("another one has changed the node group in between", zap.String("nodegroup", id), zap.Error(err))
+	}
+	return err
+}
+
+func overtaken(err error) bool {
+	var told *containerinfra.Error
+	return errors.As(err, &told) && told.Status == http.StatusConflict
+}
+
+func (p *provider) try(ctx context.Context, id string, decide func(*view, *group) (*resize, error)) error {
 	p.seen = nil // others may have resized it in this round
 	v, err := p.look(ctx)
 	if err != nil {
@@ -38,7 +61,7 @@ func (p *provider) change(ctx context.Context, id string, decide func(*view, *gr
 	if r == nil || err != nil {
 		return err
 	}
-	r.NodeGroup = g.UUID
+	r.NodeGroup, r.Expected = g.UUID, g.NodeCount
 	p.seen = nil // whatever the answer is, or if none comes
 	if err := p.api.Post(ctx, containerinfra.ClusterPath(p.cluster, "/actions/resize"), r, nil); err != nil {
 		return err
@@ -79,6 +102,8 @@ func (p *provider) NodeGroupDeleteNodes(ctx context.Context, r *externalgrpc.Nod
 				return nil, status.Errorf(codes.NotFound, "node %s (%s) is in no node group with a max_node_count", x.GetName(), x.GetProviderID())
 			case in != g:
 				return nil, status.Errorf(codes.InvalidArgument, "node %s is in node group %s, not in %s", n.Name, in.Name, g.Name)
+			case g.replaced(n) != nil:
+				return nil, status.Errorf(codes.FailedPrecondition, "node %s is to take the place of %s, which is still there: the two count for one", n.Name, g.replaced(n).Name)
 			case x.GetName() == x.GetProviderID() && n.Ready:
 				return nil, status.Errorf(codes.FailedPrecondition, "%s is taken for an instance that did not become a node, but it is the node %s, which is ready: "+
 					"nodes need their providerID, which the OpenStack cloud controller manager sets", x.GetName(), n.Name)
@@ -115,9 +140,10 @@ func (g *group) without(n int) int {
 	return max(0, g.NodeCount-max(0, n-unchosen))
 }
 
+// wanted are the nodes that count for the group's size.
 func (g *group) wanted() (l []wire.Node) {
-	for _, n := range g.nodes {
-		if n.State == db.NodeWanted {
+	for i := range g.nodes {
+		if n := g.nodes[i]; n.State == db.NodeWanted && g.replaced(&n) == nil {
 			l = append(l, n)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -167,6 +168,17 @@ func (v *view) node(providerID, name string) (*group, *wire.Node) {
 		}
 	}
 	return nil, nil
+}
+
+// replaced is the node whose place another one is to take, in an upgrade for one, while both are wanted; nil: there is none.
+// Until it goes the other one is nobody's business but the operation's: to cluster-autoscaler it would be one too many, and
+// one that waits for its turn one that never comes.
+func (g *group) replaced(n *wire.Node) *wire.Node {
+	i := slices.IndexFunc(g.nodes, func(x wire.Node) bool { return n.Replaces != nil && x.UUID == *n.Replaces && x.State == db.NodeWanted })
+	if i < 0 {
+		return nil
+	}
+	return &g.nodes[i]
 }
 
 // joined tells whether a node has been in Kubernetes.

@@ -29,6 +29,9 @@ const adminRole = "admin"
 // Where there is no Octavia there may be no such role.
 const balancerRole = "load-balancer_admin"
 
+// systemRole is what the service has on the whole system where it asks Ironic with a token for that.
+const systemRole = "member"
+
 // registration is what an operator says beside the configuration.
 type registration struct {
 	who                     credentials.Credentials
@@ -125,6 +128,15 @@ func (r *registration) rights(ctx context.Context, k *keystone, c *service.Confi
 	}
 	if err := r.balancers(ctx, k, a, user); err != nil {
 		return err
+	}
+	if c.Ironic.SystemScope != "" {
+		role, err := k.role(ctx, systemRole)
+		if err != nil {
+			return err
+		}
+		if err := k.grant(ctx, role, systemRole+" to user "+a.Username+" on the system", roles.AssignOpts{UserID: user, System: true}); err != nil {
+			return err
+		}
 	}
 	if t.Username == a.Username && t.UserDomainName == a.UserDomainName && t.UserDomainID == a.UserDomainID {
 		return nil

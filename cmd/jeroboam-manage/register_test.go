@@ -15,6 +15,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/services"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
 
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
@@ -37,6 +38,10 @@ func TestRegister(t *testing.T) {
 		return path
 	}
 	first, second := conf("one"), conf("two")
+	system := filepath.Join(t.TempDir(), "ironic.conf")
+	if err := os.WriteFile(system, []byte("[ironic]\nsystem_scope = all\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	here, there := "http://192.0.2.1:9511/v1", "http://192.0.2.2:9511/v1"
 	for _, tc := range []struct {
 		name string
@@ -54,7 +59,11 @@ func TestRegister(t *testing.T) {
 		{"another password", []string{"--config-file", second, "--url", there}, 1, []string{"another password", "--reset-password"}},
 		{"reset", []string{"--config-file", second, "--url", there, "--reset-password"}, 0, []string{"changed the password of user jeroboam"}},
 		{"with the new one", []string{"--config-file", second, "--url", there}, 0, []string{"found   user jeroboam"}},
+		{"with rights on the system", []string{"--config-file", second, "--config-file", system, "--url", there}, 0, []string{"granted member to user jeroboam on the system"}},
 	} {
+		if tc.name == "with rights on the system" {
+			asksIronic(t, keystone, home, false)
+		}
 		t.Run(tc.name, func(t *testing.T) {
 			code, out, errs := call(t, append([]string{"register", "--service-name", name}, tc.args...)...)
 			if code != tc.code {
@@ -70,6 +79,7 @@ func TestRegister(t *testing.T) {
 			}
 		})
 	}
+	asksIronic(t, keystone, home, true)
 	works(t, gophercloud.AuthOptions{Username: "jeroboam", Password: "two", DomainName: home, Scope: &gophercloud.AuthScope{DomainName: own}}, own)
 }
 
@@ -83,6 +93,19 @@ func works(t *testing.T, service gophercloud.AuthOptions, own string) {
 	d := find(t, own)
 	if _, err := users.Create(t.Context(), k, users.CreateOpts{Name: "cluster", DomainID: d.ID, Password: "x"}).Extract(); err != nil {
 		t.Errorf("the service's user cannot make users: %v", err)
+	}
+}
+
+// asksIronic tells whether Keystone gives the service a token for the whole system. There is no Ironic behind it.
+func asksIronic(t *testing.T, keystone, domain string, may bool) {
+	t.Helper()
+	f, err := cloud.NewFactory(cloud.Config{AuthURL: keystone, Username: "jeroboam", Password: "two", UserDomainName: domain, ProjectName: "service", ProjectDomainName: domain, BaremetalScope: "all"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err = f.Baremetal(t.Context()); cloud.IsNoEndpoint(err) != may || cloud.IsUnauthorized(err) == may {
+		t.Errorf("asking Ironic, which is to be possible: %t: %v", may, err)
 	}
 }
 

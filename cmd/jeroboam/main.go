@@ -43,8 +43,9 @@ func commands() []command {
 		{"serve", "serve your own OpenStack account",
 			"Serves the container-infra API for one account from clouds.yaml, with that account's own rights: clusters are built\n" +
 				"in its project, and nobody else is let in. What has to be kept is kept in your own data folder.\n\n" +
-				"With --config-file it serves a cloud for everybody in it instead, as jeroboam-api and jeroboam-conductor do with the\n" +
-				"same file, in one process and with a queue in memory. That is one process at a time: there is no other conductor.",
+				"--config-file has what else is to be different, in the form of jeroboam.conf: add-ons and quotas, for example. With it\n" +
+				"and without an account the whole cloud is served, for everybody in it, as jeroboam-api and jeroboam-conductor do with\n" +
+				"the same file, in one process and with a queue in memory. That is one process at a time: there is no other conductor.",
 			serveFlags},
 		{"simulate", "run the simulated cloud by itself",
 			"Serves simulated Keystone, Nova, Neutron, Glance, Cinder, Octavia, Barbican and Placement on one port, for tests and\n" +

@@ -18,6 +18,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/cmd/internal/systemd"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/internal/log"
+	"github.com/jeroboam-cloud/jeroboam/internal/oslo"
 )
 
 // account is an entry of clouds.yaml.
@@ -48,7 +49,7 @@ func serveFlags(f *flag.FlagSet) func(context.Context, shell) error {
 
 // run serves the account, or what the configuration says, until ctx ends.
 func (o *serveOptions) run(ctx context.Context, s shell) error {
-	if o.files.named() {
+	if o.cloud == "" && o.files.named() {
 		return o.serveConfiguration(ctx, s)
 	}
 	a, err := o.account()
@@ -59,9 +60,12 @@ func (o *serveOptions) run(ctx context.Context, s shell) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := o.config(a, folder)
+	cfg, warnings, err := o.config(a, folder)
 	if err != nil {
 		return err
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(s.stderr, "warning:", w)
 	}
 	l, closeLog, err := log.New(cfg.Log, name)
 	if err != nil {
@@ -93,7 +97,7 @@ func (o *serveOptions) run(ctx context.Context, s shell) error {
 // account reads clouds.yaml, where the OpenStack client reads it.
 func (o *serveOptions) account() (*account, error) {
 	if o.cloud == "" {
-		return nil, errors.New("--os-cloud NAME, or OS_CLOUD, has to say which account of clouds.yaml is to be served")
+		return nil, errors.New("--os-cloud NAME, or OS_CLOUD, has to say which account of clouds.yaml is to be served, or --config-file how a whole cloud is")
 	}
 	options := []clouds.ParseOption{clouds.WithCloudName(o.cloud)}
 	if o.cacert != "" {
@@ -110,21 +114,25 @@ func (o *serveOptions) account() (*account, error) {
 	return a, nil
 }
 
-// config is what one person needs.
-func (o *serveOptions) config(a *account, d *dataFolder) (*service.Config, error) {
-	cfg, err := service.Defaults()
+// config is what one person needs, beside what files say that the account does not decide. The warnings are about those.
+func (o *serveOptions) config(a *account, d *dataFolder) (*service.Config, []string, error) {
+	var sources oslo.Sources
+	if o.files.named() {
+		sources = o.files.sources
+	}
+	cfg, warnings, err := service.LoadUnchecked(sources)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	host, port, err := net.SplitHostPort(o.listen)
 	if err != nil {
-		return nil, fmt.Errorf("--listen %q: it is written ADDRESS:PORT", o.listen)
+		return nil, nil, fmt.Errorf("--listen %q: it is written ADDRESS:PORT", o.listen)
 	}
 	if cfg.API.Port, err = strconv.Atoi(port); err != nil || cfg.API.Port < 0 || cfg.API.Port > 65535 {
-		return nil, fmt.Errorf("--listen %q: the port is a number up to 65535", o.listen)
+		return nil, nil, fmt.Errorf("--listen %q: the port is a number up to 65535", o.listen)
 	}
 	cfg.API.Host, cfg.API.HealthFile = host, ""
-	cfg.Log.Debug = o.debug
+	cfg.Log.Debug = cfg.Log.Debug || o.debug
 	cfg.Database.Connection = sqlite(d.database())
 	cfg.Certificates.Type, cfg.Certificates.Keys = "x509keypair", []string{d.key}
 	cfg.Policy.Dir = d.path
@@ -132,7 +140,7 @@ func (o *serveOptions) config(a *account, d *dataFolder) (*service.Config, error
 	cfg.ServiceUser.Roles = nil // there are no service users
 	cfg.Cloud = cloud.Config{AuthURL: a.auth.IdentityEndpoint, RegionName: a.endpoint.Region, Interface: string(a.endpoint.Availability),
 		Timeout: cfg.Cloud.Timeout}
-	return cfg, nil
+	return cfg, warnings, nil
 }
 
 func (o *serveOptions) tell(s shell, a *account, d *dataFolder, url string) {

@@ -168,6 +168,7 @@ func TestServeRefuses(t *testing.T) {
 		{"an unknown cloud", []string{"serve", "--os-cloud", "yours"}, `cloud "yours" not found`},
 		{"a bad address", []string{"serve", "--os-cloud", "mine", "--listen", "nine"}, "ADDRESS:PORT"},
 		{"a bad port", []string{"serve", "--os-cloud", "mine", "--listen", "127.0.0.1:99999"}, "up to 65535"},
+		{"a file that is not there", []string{"serve", "--os-cloud", "mine", "--config-file", "/nowhere.conf"}, "/nowhere.conf"},
 		{"a port that is taken", []string{"serve", "--os-cloud", "mine", "--listen", taken.Addr().String()}, "address already in use"},
 		{"a configuration that is not there", []string{"serve", "--config-file", "/nowhere/jeroboam.conf"}, "/nowhere/jeroboam.conf"},
 		{"an unknown command", []string{"server"}, `no command "server"`},
@@ -184,6 +185,30 @@ func TestServeRefuses(t *testing.T) {
 				t.Errorf("%q is not in the error: %s", x.want, errs.String())
 			}
 		})
+	}
+}
+
+// TestServeReadsAFile: what an account does not decide is taken from the file, the database and who may come in are not.
+func TestServeReadsAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "jeroboam.conf")
+	if err := os.WriteFile(file, []byte("[periodic]\nheal_after = 7\n[database]\nconnection = mysql://elsewhere/x\n[api]\nhost = 192.0.2.1\n[keystone_auth]\nauth_url = http://192.0.2.1/v3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := openData(filepath.Join(t.TempDir(), "data"), "mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &account{name: "mine", auth: gophercloud.AuthOptions{IdentityEndpoint: "http://192.0.2.9/v3"}}
+	o := &serveOptions{listen: "127.0.0.1:9511"}
+	dir := filepath.Dir(file)
+	o.files.dir = &dir
+	o.files.sources.AddFile(file)
+	cfg, warnings, err := o.config(a, folder)
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	if cfg.Periodic.HealAfter != 7*time.Second || cfg.Database.Connection != sqlite(folder.database()) || cfg.API.Host != "127.0.0.1" || cfg.Cloud.AuthURL != a.auth.IdentityEndpoint {
+		t.Errorf("it serves with %v, %s, %s, %s", cfg.Periodic.HealAfter, cfg.Database.Connection, cfg.API.Host, cfg.Cloud.AuthURL)
 	}
 }
 

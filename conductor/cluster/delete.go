@@ -24,6 +24,8 @@ const (
 	userOrder    = 5 // who deletes the others; after the secrets, whose loss would lock it out
 )
 
+const seesTask = "what the project has can be seen"
+
 // deleteCluster walks the ledger in reverse. What the cluster made by itself goes in between: while its API answers it is
 // asked to take its load balancers away; the rest is found by its name when there are no hosts any more that could make it
 // anew, and before the networks that it hangs on. At the end it is looked up what is still there in the cluster's name.
@@ -37,7 +39,8 @@ func (b *builder) deleteCluster() {
 	for _, r := range slices.Backward(b.w.l.All()) {
 		ranks[removalOrder[r.Kind]] = append(ranks[removalOrder[r.Kind]], r)
 	}
-	before := []string{b.releaseServices()}
+	before := []string{b.take(seesTask, deadlineCall, func(ctx context.Context) drivers.Result { return b.w.e.Infra.Sees(ctx, b.w.site) })}
+	before = append(before, b.releaseServices())
 	for rank, rows := range ranks {
 		switch rank {
 		case networkOrder:

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 
+	"go.uber.org/zap"
+
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
+	"github.com/jeroboam-cloud/jeroboam/internal/log"
 )
 
 // etcd gives what it takes to talk to the cluster's etcd through its Kubernetes API, once per slice.
@@ -42,11 +45,29 @@ func (w *work) removeEtcdMember(ctx context.Context, n *db.Node) drivers.Result 
 	var quorum *kube.EtcdQuorumError
 	switch {
 	case errors.As(err, &quorum):
+		w.helpQuorum(ctx, n, c, access)
 		return drivers.Continue(drivers.PollInterval, "etcd to have a quorum without %s: %s", n.Name, short(err))
 	case err != nil:
 		return drivers.Transient(fmt.Errorf("removing the etcd member %s: %w", n.Name, err))
 	}
 	return drivers.Done()
+}
+
+// helpQuorum does what may let etcd part with a member: nobody sees how the members of new hosts are before their kubelets
+// have serving certificates, and of hosts that never came to life and go too, one may be the member that is down. What it
+// cannot do is tried again as long as there is no quorum.
+func (w *work) helpQuorum(ctx context.Context, n *db.Node, c *kube.Client, access kube.EtcdAccess) {
+	if _, err := w.approveServing(ctx); err != nil {
+		log.From(ctx).Warn("kubelets were given no serving certificates", zap.Error(err))
+	}
+	for _, x := range w.nodesOf(db.NodeRemoving, w.controlPlanes()...) {
+		if x.UUID == n.UUID || x.Ready {
+			continue
+		}
+		if err := c.RemoveEtcdMember(ctx, access, x.Name, x.Addresses...); err != nil {
+			log.From(ctx).Debug("another etcd member was not removed first", zap.String("node", x.Name), zap.Error(err))
+		}
+	}
 }
 
 // etcdWhole is Done when etcd has exactly these members and all are well.
@@ -60,7 +81,7 @@ func (w *work) etcdWhole(ctx context.Context, members []*db.Node) drivers.Result
 		names = append(names, n.Name)
 	}
 	if err := c.EtcdHealthy(ctx, access, names); err != nil {
-		return drivers.Continue(drivers.PollInterval, "etcd to be whole: %s", short(err))
+		return drivers.Continue(w.soon(), "etcd to be whole: %s", short(err))
 	}
 	return drivers.Done()
 }

@@ -12,8 +12,9 @@ import (
 )
 
 // healGroup mends the nodes that are not well: a soft reboot, a hard one, and when a node is not back in time after both,
-// another one takes its place: a worker that is ready before the old one goes, a control plane after etcd was told. What is not needed any more is left out: a node that has come
-// back is left alone at every step, and one whose host is gone is replaced at once.
+// another one takes its place: a worker that is ready before the old one goes, a control plane after etcd was told. What is
+// not needed any more is left out: a node that has come back is left alone at every step, and one whose host is gone is
+// replaced at once.
 func (b *builder) healGroup() {
 	w := b.w
 	g := w.group(w.op.NodeGroupUUID)
@@ -29,10 +30,7 @@ func (b *builder) healGroup() {
 			b.healMachine(g, n)
 			continue
 		}
-		soft := b.add("soft reboot of "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.reboot(ctx, g, n, false) })
-		back := b.add(n.Name+" after its soft reboot", w.e.RebootTimeout+deadlineCall, func(ctx context.Context) drivers.Result { return w.isBack(ctx, n, soft, false) }, soft)
-		hard := b.add("hard reboot of "+n.Name, deadlineBuild, func(ctx context.Context) drivers.Result { return w.reboot(ctx, g, n, true) }, back)
-		back = b.add(n.Name+" after its hard reboot", w.e.RebootTimeout+deadlineCall, func(ctx context.Context) drivers.Result { return w.isBack(ctx, n, hard, true) }, hard)
+		back := b.reboots(g, n)
 		well := b.add(n.Name+" is well or replaced", deadlineCall, func(ctx context.Context) drivers.Result { return w.replaceIfAway(ctx, g, n) }, back)
 		x := successor(w.s, n)
 		if x == nil {
@@ -44,6 +42,15 @@ func (b *builder) healGroup() {
 		}
 		b.removeNode(n, b.join(g, []*db.Node{x}, well)...)
 	}
+}
+
+// reboots starts a node's host again, softly and then by its power, and waits for the node after either.
+func (b *builder) reboots(g *db.NodeGroup, n *db.Node, needs ...string) string {
+	w := b.w
+	soft := b.add("soft reboot of "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.reboot(ctx, g, n, false) }, needs...)
+	back := b.add(n.Name+" after its soft reboot", w.e.rebootTime(g)+deadlineCall, func(ctx context.Context) drivers.Result { return w.isBack(ctx, n, soft, false) }, soft)
+	hard := b.add("hard reboot of "+n.Name, deadlineBuild, func(ctx context.Context) drivers.Result { return w.reboot(ctx, g, n, true) }, back)
+	return b.add(n.Name+" after its hard reboot", w.e.rebootTime(g)+deadlineCall, func(ctx context.Context) drivers.Result { return w.isBack(ctx, n, hard, true) }, hard)
 }
 
 // replaceControlPlane: etcd lets go of a member that is dead before it takes another one, which would otherwise have to be
@@ -80,6 +87,9 @@ func (w *work) condition(ctx context.Context, n *db.Node) (well bool, host strin
 	return false, strings.ToUpper(h.State), nil
 }
 
+// poweredOff is the state of a machine that has no power, and that nobody is switching on.
+const poweredOff = "POWER OFF"
+
 // beyond tells whether nothing is to be done about a node any more: its place is taken.
 func (w *work) beyond(n *db.Node) bool { return n.State != db.NodeWanted || successor(w.s, n) != nil }
 
@@ -91,14 +101,19 @@ func (w *work) reboot(ctx context.Context, g *db.NodeGroup, n *db.Node, hard boo
 	if err != nil {
 		return drivers.Transient(err)
 	}
-	off := host == "POWER OFF" // a machine, which its driver switches on
-	if well || host == drivers.HostGone || (!hard && host != "ACTIVE" && !off) {
+	if well || host == drivers.HostGone || (!hard && host != "ACTIVE" && host != poweredOff) {
 		return drivers.Done()
 	}
 	m, err := w.machines(g)
 	if err != nil {
 		return drivers.FromError(err)
 	}
+	w.mu.Lock()
+	if w.rebooted == nil {
+		w.rebooted = map[string]bool{}
+	}
+	w.rebooted[n.Name] = true
+	w.mu.Unlock()
 	return m.RebootHost(ctx, w.site, n.Name, hard)
 }
 
@@ -107,12 +122,18 @@ func (w *work) isBack(ctx context.Context, n *db.Node, reboot string, hard bool)
 	if w.beyond(n) {
 		return drivers.Done()
 	}
+	w.mu.Lock()
+	now := w.rebooted[n.Name]
+	w.mu.Unlock()
+	if now { // what this slice has seen of it was before
+		return drivers.Continue(drivers.PollInterval, "%s to start again", n.Name)
+	}
 	well, host, err := w.condition(ctx, n)
 	if err != nil {
 		return drivers.Transient(err)
 	}
 	late := w.e.clock().Sub(w.state.Step(reboot).FinishedAt) >= w.e.rebootTime(w.group(n.NodeGroupUUID))
-	helpless := host == drivers.HostGone || !hard && (host == "ERROR" || host == "SHUTOFF") // only a hard reboot gets it out of that
+	helpless := host == drivers.HostGone || host == poweredOff || !hard && (host == "ERROR" || host == "SHUTOFF") // only a hard reboot gets it out of that
 	if well || late || helpless {
 		return drivers.Done()
 	}

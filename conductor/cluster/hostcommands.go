@@ -41,7 +41,7 @@ func (w *work) onHost(ctx context.Context, command kube.HostCommand) drivers.Res
 	case err != nil:
 		return drivers.Transient(fmt.Errorf("running %s on %s: %w", command.Name, command.Node, err))
 	case !done:
-		return drivers.Continue(drivers.PollInterval, "%s on %s: %s", command.Name, command.Node, waiting)
+		return drivers.Continue(w.soon(), "%s on %s: %s", command.Name, command.Node, waiting)
 	}
 	return drivers.Done()
 }
@@ -58,11 +58,11 @@ func (w *work) restarted(ctx context.Context, n *db.Node, command string, compon
 	}
 	switch {
 	case err != nil && kube.Transient(err):
-		return drivers.Continue(drivers.PollInterval, "the Kubernetes API to be ready: %s", short(err))
+		return drivers.Continue(w.soon(), "the Kubernetes API to be ready: %s", short(err))
 	case err != nil:
 		return drivers.Transient(err)
 	case waiting != "":
-		return drivers.Continue(drivers.PollInterval, "%s", waiting)
+		return drivers.Continue(w.soon(), "%s", waiting)
 	}
 	return w.etcdWhole(ctx, w.joined(db.RoleMaster))
 }

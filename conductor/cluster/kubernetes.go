@@ -207,19 +207,31 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 		return drivers.Continue(drivers.PollInterval, "node %s to join the cluster", n.Name)
 	case x.Version != version:
 		return drivers.Failed(drivers.ClassUser, "node %s runs Kubernetes %s instead of %s: the image does not have what its property kube_version says", n.Name, x.Version, version)
-	case !x.Ready:
-		return drivers.Continue(drivers.PollInterval, "node %s to be ready: %s", n.Name, x.Reason)
+	}
+	serves := w.kubeletServes(ctx, n) // approved while the node becomes ready, so that nobody waits for it afterwards
+	if !x.Ready {
+		return drivers.Continue(w.soon(), "node %s to be ready: %s", n.Name, x.Reason)
 	}
 	if slices.ContainsFunc(x.Taints, func(t kube.Taint) bool { return t.Key == uninitialized }) {
-		return drivers.Continue(drivers.PollInterval, "node %s to be initialized by the cloud controller manager", n.Name)
+		return drivers.Continue(w.soon(), "node %s to be initialized by the cloud controller manager", n.Name)
 	}
 	if r := w.routePods(ctx, n, x.PodCIDR); !r.IsDone() {
 		return r
 	}
-	if r := w.kubeletServes(ctx, n); !r.IsDone() {
-		return r
+	if !serves.IsDone() {
+		return serves
 	}
 	return w.dressNode(ctx, n)
+}
+
+// soon is when to look again at what comes within seconds: what a node lacks that has joined, the end of a host command,
+// components that start again. It is what a user waits for last, or many times in a row. Where there are many nodes a look
+// costs more, and some node is always the next.
+func (w *work) soon() time.Duration {
+	if len(w.s.Nodes) > 100 {
+		return drivers.PollInterval
+	}
+	return time.Second
 }
 
 // uninitialized taints nodes of which no cloud controller manager has said yet who they are.
@@ -231,7 +243,7 @@ func (w *work) routePods(ctx context.Context, n *db.Node, pods string) drivers.R
 	case w.spec.PodNetworkMode != ops.PodsRouted:
 		return drivers.Done()
 	case pods == "":
-		return drivers.Continue(drivers.PollInterval, "node %s to get addresses for its pods", n.Name)
+		return drivers.Continue(w.soon(), "node %s to get addresses for its pods", n.Name)
 	}
 	return w.e.Infra.EnsureRoute(ctx, w.site, n.Name, pods)
 }

@@ -217,6 +217,9 @@ func (w *work) sweep(ctx context.Context, over, force bool) drivers.Result {
 	}
 	defer cancel()
 	all, err := w.leftovers(bounded)
+	if blind := w.e.Infra.Sees(bounded, w.site).Err(); err == nil {
+		err = blind
+	}
 	if err != nil && (!over || !force || ctx.Err() != nil) {
 		return drivers.FromError(err)
 	}

@@ -57,7 +57,8 @@ func (b *builder) rebuild(g *db.NodeGroup, n *db.Node, needs ...string) string {
 	if !b.has[joinTokenTask] {
 		b.add(joinTokenTask, deadlineCall, w.renewToken)
 	}
-	needs = append(slices.Clip(needs), joinTokenTask)
+	old := b.add("serving certificate of "+n.Name+" is forgotten", deadlineCall, func(ctx context.Context) drivers.Result { return w.forgetServing(ctx, n) }, needs...)
+	needs = append(slices.Clip(needs), old, joinTokenTask)
 	done := b.add(rebuildTask(n), w.e.buildTime(g), func(ctx context.Context) drivers.Result { return w.rebuild(ctx, g, n) }, needs...)
 	return b.add(readyTask(n), deadlineBoot, func(ctx context.Context) drivers.Result { return w.nodeBack(ctx, g, n) }, done)
 }

@@ -13,15 +13,15 @@ import (
 // patienceRestart is how long a kubelet may take to be started again, and to be well after that.
 const patienceRestart = 3 * time.Minute
 
-// healMachine mends a node on a real machine: its kubelet is started again, then the machine, then it is made anew where it
-// is; another one takes its place only when there is one to spare. As with other hosts, a node that has come back is left
-// alone at every step.
+// healMachine mends a node on a real machine. Its kubelet is started again where it can be, by a pod: one that is silent
+// starts none. Then the machine is, softly and by its power, then it is made anew where it is; another one takes its place
+// only when there is one to spare. As with other hosts, a node that has come back is left alone at every step.
 func (b *builder) healMachine(g *db.NodeGroup, n *db.Node) {
 	w := b.w
-	kubelet := "kubelet restart of " + n.Name
-	restarted := b.within(kubelet, patienceRestart, func(ctx context.Context) drivers.Result { return w.restartKubelet(ctx, n) })
-	soft := b.add("soft reboot of "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.reboot(ctx, g, n, false) }, restarted)
-	back := b.add(n.Name+" after its soft reboot", w.e.rebootTime(g)+deadlineCall, func(ctx context.Context) drivers.Result { return w.isBack(ctx, n, soft, false) }, soft)
+	restarted := b.within("kubelet restart of "+n.Name, patienceRestart, func(ctx context.Context) drivers.Result { return w.restartKubelet(ctx, n) })
+	// a pod that was not started yet would do it later, to a node that is well
+	tidy := b.add("host commands on "+n.Name+" are gone", deadlineCall, func(ctx context.Context) drivers.Result { return w.forgetCommands(ctx, w.run()) }, restarted)
+	back := b.reboots(g, n, tidy)
 	decided := b.add(n.Name+" is well or made anew", deadlineCall, func(ctx context.Context) drivers.Result { return w.giveUpIfAway(ctx, g, n) }, back)
 	x := successor(w.s, n)
 	switch {
@@ -37,7 +37,7 @@ func (b *builder) healMachine(g *db.NodeGroup, n *db.Node) {
 	}
 }
 
-// restartKubelet starts a kubelet again that still reports: one that is silent starts no pod that could do it.
+// restartKubelet starts a kubelet again that still reports.
 func (w *work) restartKubelet(ctx context.Context, n *db.Node) drivers.Result {
 	if w.beyond(n) || !n.Ready {
 		return drivers.Done()

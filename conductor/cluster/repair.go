@@ -3,7 +3,10 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 )
@@ -20,8 +23,25 @@ func (b *builder) repairCluster() {
 	endpoint := b.endpoint(network, groups)
 	if w.s.Cluster.MasterLBEnabled && b.err == nil {
 		active := b.add("load balancer", deadlineBuild, func(ctx context.Context) drivers.Result { return in.EnsureLoadBalancer(ctx, w.site) }, endpoint[0])
-		b.members("load balancer members", w.nodesOf(db.NodeWanted, w.controlPlanes()...), active)
+		endpoint = append(endpoint, b.members("load balancer members", w.nodesOf(db.NodeWanted, w.controlPlanes()...), active))
 	}
+	if w.spec.PodNetworkMode == ops.PodsRouted {
+		b.add("routes of nodes", deadlineCall, w.routeNodes, endpoint...)
+	}
+}
+
+// routeNodes leads what is for the pods of all nodes there, as when they joined.
+func (w *work) routeNodes(ctx context.Context) drivers.Result {
+	all, err := w.nodes(ctx)
+	if err != nil {
+		return drivers.Transient(err)
+	}
+	for node, pods := range w.podRanges(slices.Collect(maps.Values(all))) {
+		if r := w.e.Infra.EnsureRoute(ctx, w.site, node, pods); !r.IsDone() {
+			return r
+		}
+	}
+	return drivers.Done()
 }
 
 // disown compares the ledger with the cloud once more: what was seen before the operation began may have changed since.

@@ -14,13 +14,13 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/internal/log"
 )
 
-// servingAddresses are those that the kubelets of nodes may have certificates for: what the cloud gave their hosts. The only
-// control plane of a cluster without a load balancer has the API's floating IP, too.
+// servingAddresses are those that the kubelets of nodes may have certificates for: what the cloud gave their hosts, as long as
+// there is a host. The only control plane of a cluster without a load balancer has the API's floating IP, too.
 func servingAddresses(s *db.Snapshot, ofHost func(*db.Node) string, api string) map[string][]string {
 	out := map[string][]string{}
 	for _, n := range s.Nodes {
 		address := ofHost(n)
-		if n.State != db.NodeWanted || address == "" {
+		if address == "" {
 			continue
 		}
 		out[n.Name] = []string{address}
@@ -49,7 +49,7 @@ func (w *work) approveServing(ctx context.Context) (kube.Serving, error) {
 // kubeletServes is Done when the kubelet of a new node was given a serving certificate: without one nobody reads logs of its
 // pods, runs anything in them or forwards their ports.
 func (w *work) kubeletServes(ctx context.Context, n *db.Node) drivers.Result {
-	if n.Ready { // it was given one then, and the request is gone
+	if n.Ready && w.state.Steps[rebuildTask(n)] == nil { // it was given one then, and the request is gone
 		return drivers.Done()
 	}
 	serving, err := w.approveServing(ctx)
@@ -61,7 +61,19 @@ func (w *work) kubeletServes(ctx context.Context, n *db.Node) drivers.Result {
 	case serving.Refused[n.Name] != "":
 		return drivers.Continue(drivers.PollInterval, "the kubelet of %s to ask for a serving certificate that it may have: %s", n.Name, serving.Refused[n.Name])
 	}
-	return drivers.Continue(drivers.PollInterval, "the serving certificate of the kubelet of %s", n.Name)
+	return drivers.Continue(w.soon(), "the serving certificate of the kubelet of %s", n.Name)
+}
+
+// forgetServing of a node that is about to be made anew under its name.
+func (w *work) forgetServing(ctx context.Context, n *db.Node) drivers.Result {
+	c, err := w.kube(ctx)
+	if err == nil {
+		err = c.ForgetServing(ctx, n.Name)
+	}
+	if err != nil {
+		return drivers.Transient(err)
+	}
+	return drivers.Done()
 }
 
 // kubeletServesAnew is Done when a kubelet was given a serving certificate of the authority that signs now.

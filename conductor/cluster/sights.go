@@ -141,11 +141,44 @@ func (e *Executor) Drift(ctx context.Context, s *db.Snapshot) ([]drivers.Drift, 
 	if err != nil || slices.ContainsFunc(found, func(d drivers.Drift) bool { return d.Kind == drivers.KindUser }) {
 		return found, err // nothing can be seen without a user
 	}
+	routes, err := w.lostRoutes(ctx)
+	if err != nil {
+		return nil, err
+	}
 	hosts, err := w.lostHosts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(found, hosts, w.lostAddons(ctx)), nil
+	return slices.Concat(found, routes, hosts, w.lostAddons(ctx)), nil
+}
+
+// lostRoutes are those of nodes whose pods the cluster's router leads to. Which pods are whose Kubernetes knows: while it does
+// not answer there is nothing to compare.
+func (w *work) lostRoutes(ctx context.Context) ([]drivers.Drift, error) {
+	if w.spec.PodNetworkMode != ops.PodsRouted {
+		return nil, nil
+	}
+	c, err := w.e.onlooker(ctx, w.s.Cluster)
+	if err != nil {
+		return nil, nil //nolint:nilerr // health tells of it
+	}
+	l, err := c.Nodes(ctx)
+	if err != nil {
+		return nil, nil //nolint:nilerr // health tells of it
+	}
+	return w.e.Infra.LostRoutes(ctx, w.site, w.podRanges(l))
+}
+
+// podRanges says what is for the pods of each node that is to stay and has been ready.
+func (w *work) podRanges(l []kube.Node) map[string]string {
+	out := map[string]string{}
+	for _, n := range w.nodesOf(db.NodeWanted, w.s.NodeGroups...) {
+		i := slices.IndexFunc(l, func(x kube.Node) bool { return x.Name == n.Name })
+		if n.Ready && i >= 0 && l[i].PodCIDR != "" {
+			out[n.Name] = l[i].PodCIDR
+		}
+	}
+	return out
 }
 
 // Image implements periodic.Sights.

@@ -27,9 +27,10 @@ type work struct {
 
 	state flow.State // of the steps
 
-	mu     sync.Mutex
-	events []*db.Event
-	inKube map[string]kube.Node // the cluster's nodes, if this slice has looked at them
+	mu       sync.Mutex
+	events   []*db.Event
+	inKube   map[string]kube.Node // the cluster's nodes, if this slice has looked at them
+	rebooted map[string]bool      // nodes whose hosts this slice has told to start again
 }
 
 // load reads the rows under the fence, plans nodes on the first slice, and prepares the drivers' view.

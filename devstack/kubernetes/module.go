@@ -29,8 +29,10 @@ type module struct {
 	unlisted bool
 }
 
-// program has a name and an import path.
+// program has a name and an import path. One with the ending of testsSuffix is the tests of that package.
 type program struct{ name, path string }
+
+const testsSuffix = ".test"
 
 // wrapper is the go.mod of the module that requires this one: replacements count in the main module only, so those of the
 // required one are repeated.
@@ -102,12 +104,21 @@ func (m module) prepare(ctx context.Context, folder string) error {
 // build makes one program in the folder that was prepared.
 func (m module) build(ctx context.Context, folder string, p program) (string, error) {
 	out := filepath.Join(folder, p.name)
-	args := []string{"build", "-trimpath", "-ldflags", m.ldflags(), "-o", out}
+	_, err := m.goCommand(ctx, folder, m.arguments(p, out)...)
+	return out, err
+}
+
+// arguments of the go command that builds a program.
+func (m module) arguments(p program, out string) []string {
+	args := []string{"build"}
+	if strings.HasSuffix(p.name, testsSuffix) {
+		args = []string{"test", "-c", "-vet=off"} // the module's own people look at their code
+	}
+	args = append(args, "-trimpath", "-ldflags", m.ldflags(), "-o", out)
 	if m.tags != "" {
 		args = append(args, "-tags", m.tags)
 	}
-	_, err := m.goCommand(ctx, folder, append(args, p.path)...)
-	return out, err
+	return append(args, p.path)
 }
 
 func (m module) goCommand(ctx context.Context, folder string, args ...string) ([]byte, error) {

@@ -52,6 +52,24 @@ func TestVersionsReachThePrograms(t *testing.T) {
 	}
 }
 
+func TestArguments(t *testing.T) {
+	m := module{name: "thing", tags: "small"}
+	for _, x := range []struct {
+		name string
+		of   program
+		want string
+	}{
+		{"a program", program{"thing", "example.org/thing"}, "build -trimpath -ldflags -s -w -o out -tags small example.org/thing"},
+		{"tests", program{"thing.test", "example.org/thing"}, "test -c -vet=off -trimpath -ldflags -s -w -o out -tags small example.org/thing"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			if got := strings.Join(m.arguments(x.of, "out"), " "); got != x.want {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+}
+
 func TestReleasesGoDown(t *testing.T) {
 	for i, r := range Releases()[1:] {
 		if newer := minor(Releases()[i].Kubernetes); minor(r.Kubernetes) >= newer {

@@ -54,6 +54,9 @@ func modulesOf(r Release) []module {
 	return list
 }
 
+// EndToEndTests are Kubernetes' own, of the newest release.
+const EndToEndTests = "e2e" + testsSuffix
+
 func kubernetesModule(version string) module {
 	const about = "k8s.io/component-base/version"
 	m := module{name: "kubernetes", path: "k8s.io/kubernetes", version: version, staging: "v0." + strings.TrimPrefix(version, "v1."), symbols: map[string]string{
@@ -62,6 +65,9 @@ func kubernetesModule(version string) module {
 	}}
 	for _, name := range kubernetesPrograms() {
 		m.programs = append(m.programs, program{name: name, path: "k8s.io/kubernetes/cmd/" + name})
+	}
+	if version == Releases()[0].Kubernetes {
+		m.programs = append(m.programs, program{name: EndToEndTests, path: "k8s.io/kubernetes/test/e2e"})
 	}
 	return m
 }

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"strings"
+
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim/kube"
 )
 
@@ -44,7 +46,15 @@ func (q *call) switchNode(node *object, target, goal string) {
 	over := func() {
 		node.doc["target_power_state"], node.doc["reservation"], node.doc["updated_at"] = nil, nil, q.metalNow()
 	}
+	failed := func(message string) {
+		over()
+		node.doc["last_error"] = "Failed to change power state to '" + goal + "' by '" + target + "': " + message
+	}
 	q.wait(node, q.options.Latency.NodePower, func() {
+		if strings.HasPrefix(target, "soft") && node.doc.str("power_state") == "power on" && node.doc.str("provision_state") == "active" && q.nodes[node.id] == nil {
+			failed("Failed to set node power state to " + target + ".") // nothing runs that could end itself
+			return
+		}
 		finish := func() {
 			over()
 			node.doc["power_state"] = goal
@@ -57,10 +67,7 @@ func (q *call) switchNode(node *object, target, goal string) {
 			return
 		}
 		q.powerOff(node, finish)
-	}, func(message string) {
-		over()
-		node.doc["last_error"] = "Failed to change power state to '" + goal + "' by '" + target + "': " + message
-	})
+	}, failed)
 }
 
 // bootNode starts what is on the disk of a node that has an instance, when its firmware is through.

@@ -262,6 +262,21 @@ func (c *Cloud) Resources(projectID string) map[string][]string {
 	return out
 }
 
+// Consoles gives the last lines that each host has written, by its name.
+func (c *Cloud) Consoles() map[string][]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string][]string{}
+	for id, guest := range c.nodes {
+		for _, kind := range []string{"server", "node"} {
+			if o := c.get(kind, id); o != nil {
+				out[o.name()] = guest.Console()
+			}
+		}
+	}
+	return out
+}
+
 // Calls counts the requests so far by service and call: Calls()["compute"]["POST /servers"].
 func (c *Cloud) Calls() map[string]map[string]int {
 	c.mu.Lock()

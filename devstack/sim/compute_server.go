@@ -69,16 +69,19 @@ func (c *Cloud) powerOff(server *object, done func()) {
 	})
 }
 
-// Crash is a kernel panic of a server: nothing on it answers any more, and Nova goes on calling it ACTIVE, until it is
-// started again.
-func (c *Cloud) Crash(serverID string) error {
+// Crash is a kernel panic of a server or of a node of Ironic's: nothing on it answers any more, while the service goes on
+// calling it active, until it is started again; a node by its power, since a soft reboot is something that its system does.
+func (c *Cloud) Crash(id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	server := c.get("server", serverID)
-	if server == nil || c.nodes[serverID] == nil {
-		return fmt.Errorf("no server %s runs", serverID)
+	host := c.get("server", id)
+	if host == nil {
+		host = c.get("node", id)
 	}
-	c.powerOff(server, func() {})
+	if host == nil || c.nodes[id] == nil {
+		return fmt.Errorf("no host %s runs", id)
+	}
+	c.powerOff(host, func() {})
 	return nil
 }
 

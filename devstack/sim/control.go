@@ -29,7 +29,7 @@ func (c *Cloud) controlRoutes(mux *http.ServeMux) {
 		c.ClearFaults()
 		w.WriteHeader(http.StatusNoContent)
 	})
-	mux.HandleFunc("POST /_sim/servers/{id}/crash", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /_sim/hosts/{id}/crash", func(w http.ResponseWriter, r *http.Request) {
 		if err := c.Crash(r.PathValue("id")); err != nil {
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return

@@ -36,6 +36,9 @@ type Config struct {
 	KeyFile                     string        `opt:"keyfile" help:"Key of the client certificate"`
 	Insecure                    bool          `opt:"insecure" default:"false" help:"Do not verify certificates. Not for production"`
 	Timeout                     time.Duration `opt:"timeout" default:"60" unit:"s" help:"Seconds after which a request to a service is given up"`
+
+	// BaremetalScope is [ironic] system_scope: "all" when the service is to ask Ironic with a token for the whole system.
+	BaremetalScope string
 }
 
 // authOptions is the service's own way in.
@@ -70,7 +73,13 @@ type Factory struct {
 	transport http.RoundTripper // base, or what wraps it
 
 	mu    sync.Mutex
-	users map[User]*entry
+	users map[actor]*entry
+}
+
+// actor is a user, or the service itself, which may act on the whole system instead of in its project.
+type actor struct {
+	User
+	system bool
 }
 
 type entry struct {
@@ -95,7 +104,7 @@ func NewFactoryWith(cfg Config, own gophercloud.AuthOptions, tlsConfig *tls.Conf
 		t.TLSClientConfig = tlsConfig
 	}
 	own.AllowReauth = true
-	return &Factory{cfg: cfg, own: own, base: t, transport: t, users: map[User]*entry{}}, nil
+	return &Factory{cfg: cfg, own: own, base: t, transport: t, users: map[actor]*entry{}}, nil
 }
 
 func transport(cfg Config) (*http.Transport, error) {
@@ -149,21 +158,36 @@ func (f *Factory) provider() (*gophercloud.ProviderClient, error) {
 }
 
 // Service gives the service's own clients.
-func (f *Factory) Service(ctx context.Context) (*Clients, error) { return f.cached(ctx, User{}, f.own) }
+func (f *Factory) Service(ctx context.Context) (*Clients, error) {
+	return f.cached(ctx, actor{}, f.own)
+}
+
+// Baremetal is Ironic for the service itself, in the scope that it has there.
+func (f *Factory) Baremetal(ctx context.Context) (*Baremetal, error) {
+	a, o := actor{}, f.own
+	if f.cfg.BaremetalScope != "" {
+		a.system, o.Scope = true, &gophercloud.AuthScope{System: true}
+	}
+	c, err := f.cached(ctx, a, o)
+	if err != nil {
+		return nil, err
+	}
+	return c.Baremetal(ctx)
+}
 
 // User gives the clients of a cluster's user. The token is asked for once and kept.
 func (f *Factory) User(ctx context.Context, u User) (*Clients, error) {
 	if u == (User{}) {
 		return f.Service(ctx)
 	}
-	return f.cached(ctx, u, gophercloud.AuthOptions{
+	return f.cached(ctx, actor{User: u}, gophercloud.AuthOptions{
 		IdentityEndpoint: f.own.IdentityEndpoint, UserID: u.ID, Password: u.Password, AllowReauth: true,
 		Scope: &gophercloud.AuthScope{ProjectID: u.ProjectID},
 	})
 }
 
-func (f *Factory) cached(ctx context.Context, u User, o gophercloud.AuthOptions) (*Clients, error) {
-	e := f.entry(u)
+func (f *Factory) cached(ctx context.Context, a actor, o gophercloud.AuthOptions) (*Clients, error) {
+	e := f.entry(a)
 	e.mu.Lock() // one login per actor, however many ask
 	defer e.mu.Unlock()
 	if e.clients != nil {
@@ -176,35 +200,35 @@ func (f *Factory) cached(ctx context.Context, u User, o gophercloud.AuthOptions)
 	if err := openstack.Authenticate(ctx, p, o); err != nil {
 		return nil, wrap("identity", err, "authenticating")
 	}
-	projectID := u.ProjectID
+	projectID := a.ProjectID
 	if projectID == "" {
 		projectID = ownProject(p)
 	}
 	if err := locate(p); err != nil {
 		return nil, wrap("identity", err, "reading the catalogue")
 	}
-	f.dropWhenRefused(u, p)
+	f.dropWhenRefused(a, p)
 	e.clients = f.clients(p, projectID)
 	return e.clients, nil
 }
 
 // dropWhenRefused forgets an actor whom Keystone does not let in again: the next one to ask for its clients is told so by
 // a login of its own, instead of by every service in turn.
-func (f *Factory) dropWhenRefused(u User, p *gophercloud.ProviderClient) {
+func (f *Factory) dropWhenRefused(a actor, p *gophercloud.ProviderClient) {
 	again := p.ReauthFunc
 	p.ReauthFunc = func(ctx context.Context) error {
 		err := again(ctx)
 		if err != nil {
-			f.Forget(u)
+			f.forget(a)
 		}
 		return err
 	}
 }
 
-func (f *Factory) entry(u User) *entry {
+func (f *Factory) entry(a actor) *entry {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e := f.users[u]
+	e := f.users[a]
 	if e == nil {
 		if len(f.users) >= maxIdleUsers {
 			for old := range f.users { // any: a dropped one only costs a login
@@ -213,16 +237,18 @@ func (f *Factory) entry(u User) *entry {
 			}
 		}
 		e = &entry{}
-		f.users[u] = e
+		f.users[a] = e
 	}
 	return e
 }
 
 // Forget drops what is kept of a user, whose password changed or who is gone.
-func (f *Factory) Forget(u User) {
+func (f *Factory) Forget(u User) { f.forget(actor{User: u}) }
+
+func (f *Factory) forget(a actor) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.users, u)
+	delete(f.users, a)
 }
 
 func ownProject(p *gophercloud.ProviderClient) string {

@@ -99,6 +99,9 @@ func (c *Clients) ForProject(projectID string) *Clients {
 	return &Clients{ProjectID: projectID, foreign: projectID, provider: c.provider, eo: c.eo}
 }
 
+// Foreign tells that the objects are of another project than the actor's.
+func (c *Clients) Foreign() bool { return c.foreign != "" }
+
 // UserID of the actor.
 func (c *Clients) UserID(ctx context.Context) (string, error) {
 	if r, ok := c.provider.GetAuthResult().(tokens.CreateResult); ok {

@@ -32,6 +32,13 @@ func (n *Network) FindSecurityGroups(ctx context.Context, name, mark string) ([]
 	return mapSlice(l, func(x groups.SecGroup) string { return x.ID }), wrap(network, err, "reading security groups")
 }
 
+// Sees tells whether the actor is shown what the project has. Neutron says of what somebody may not see that it is not
+// there, and leaves it out of its lists. The security group "default" each project has; it is made when it is looked for.
+func (n *Network) Sees(ctx context.Context) (bool, error) {
+	l, err := n.FindSecurityGroups(ctx, "default", "")
+	return len(l) > 0, err
+}
+
 // CreateSecurityGroup makes a group with Neutron's default rules (all egress).
 func (n *Network) CreateSecurityGroup(ctx context.Context, name, mark string) (string, error) {
 	x, err := groups.Create(ctx, n.c, groups.CreateOpts{Name: name, Description: mark, ProjectID: n.projectID}).Extract()

@@ -86,7 +86,7 @@ func (i *Infrastructure) Leftovers(ctx context.Context, s *drivers.Site, kinds .
 		}
 		found, err := drivers.Once(s.Memo, "leftovers "+l.kind, func() ([]drivers.Resource, error) { return l.find(ctx) })
 		switch {
-		case cloud.IsNoEndpoint(err), cloud.IsForbidden(err): // then nobody can have made any in this cluster's name
+		case cloud.IsNoEndpoint(err), cloud.IsForbidden(err) && !i.foreign(ctx, s): // then nobody can have made any in this cluster's name
 		case err != nil:
 			return nil, err
 		}

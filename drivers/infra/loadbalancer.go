@@ -82,6 +82,9 @@ func populate(ctx context.Context, s *drivers.Site, o *cloud.LoadBalancer, x clo
 		if has {
 			return drivers.Done()
 		}
+		// It looks for a connection, as kubeadm's manual has it, and not for /readyz, though that answers without a name: OVN's
+		// provider has no HTTPS monitors, an etcd without a quorum would take all members away and with them the words of why,
+		// and an API server that has lost etcd is no longer alive either, so that its kubelet ends it within a minute or two.
 		what = "monitor"
 		err = o.AddMonitor(ctx, cloud.MonitorSpec{PoolID: x.PoolIDs[0], Name: x.Name, Delay: 5, Timeout: 3, Retries: 3})
 	}

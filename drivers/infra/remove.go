@@ -59,6 +59,37 @@ func (i *Infrastructure) Remove(ctx context.Context, s *drivers.Site, r drivers.
 	return drivers.Continue(drivers.PollInterval, "%s %s is being deleted", r.Kind, r.Name)
 }
 
+// Sees implements drivers.Infrastructure.
+func (i *Infrastructure) Sees(ctx context.Context, s *drivers.Site) drivers.Result {
+	n, err := i.network(ctx, s)
+	if err != nil {
+		return Verdict(err)
+	}
+	sees, err := n.Sees(ctx)
+	if err != nil {
+		return Verdict(err)
+	}
+	if !sees {
+		return drivers.Failed(drivers.ClassCloud, "Neutron shows %s nothing of project %s, not even its default security group: "+
+			"what is gone could not be told from what may not be seen", i.actor(ctx, s), s.Cluster.ProjectID)
+	}
+	return drivers.Done()
+}
+
+// actor says in words who acts for the site.
+func (i *Infrastructure) actor(ctx context.Context, s *drivers.Site) string {
+	if i.foreign(ctx, s) {
+		return "the service's own user, who needs the role admin there,"
+	}
+	return "the cluster's user"
+}
+
+// foreign tells whether the service acts, since the cluster's user cannot: its rights say nothing of the cluster's.
+func (i *Infrastructure) foreign(ctx context.Context, s *drivers.Site) bool {
+	c, err := i.clients(ctx, s)
+	return err == nil && c.Foreign()
+}
+
 // blocked says why an object cannot be deleted now: in the service's words, and with the names of what hangs on it, which
 // Neutron keeps to itself.
 func (i *Infrastructure) blocked(ctx context.Context, s *drivers.Site, r drivers.Resource, refusal error) string {

@@ -2,6 +2,7 @@ package infra
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -39,6 +40,36 @@ func (i *Infrastructure) EnsureRoute(ctx context.Context, s *drivers.Site, node,
 		return drivers.Failed(drivers.ClassQuota, "%w: with pod_network_mode=routed a cluster has at most as many nodes as Neutron's max_routes allows a router", err)
 	}
 	return Verdict(err)
+}
+
+// LostRoutes looks for the routes of nodes, and for the addresses that their ports may send from.
+func (i *Infrastructure) LostRoutes(ctx context.Context, s *drivers.Site, pods map[string]string) ([]drivers.Drift, error) {
+	n, err := i.network(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	there, err := n.FindPorts(ctx, "", s.Cluster.Tag())
+	if err != nil {
+		return nil, err
+	}
+	var found []drivers.Drift
+	for _, node := range slices.Sorted(maps.Keys(pods)) {
+		port, router, ok := routed(s, node)
+		if !ok {
+			continue
+		}
+		have, err := i.routes(ctx, s, n, router.ID)
+		if err != nil && !cloud.IsNotFound(err) { // a router that is gone is told of as such
+			return nil, err
+		}
+		if err == nil && !slices.Contains(have, cloud.Route{CIDR: pods[node], Via: port.Attrs[drivers.AttrAddress]}) {
+			found = append(found, drivers.Drift{Kind: router.Kind, Name: router.Name, What: "has lost the route to the pods of " + node})
+		}
+		if slices.ContainsFunc(there, func(p cloud.Port) bool { return p.ID == port.ID && !slices.Contains(p.Allowed, pods[node]) }) {
+			found = append(found, drivers.Drift{Kind: port.Kind, Name: port.Name, What: "does not let its pods send any more"})
+		}
+	}
+	return found, nil
 }
 
 // RemoveRoute takes away whatever is routed to a node.

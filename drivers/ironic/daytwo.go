@@ -8,7 +8,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 )
 
-// poweredOff is the state of a host whose node is active and has no power.
+// poweredOff is the state of a host whose node is active and has no power, while nobody is switching it.
 const poweredOff = "power off"
 
 // Status tells what Ironic says of each host in the ledger. Addresses are those of the ports, which Ironic does not know.
@@ -42,7 +42,7 @@ func (m *Machines) Status(ctx context.Context, s *drivers.Site) (map[string]driv
 }
 
 func state(n cloud.BaremetalNode) string {
-	if n.State == "active" && n.PowerState == poweredOff {
+	if n.State == "active" && n.PowerState == poweredOff && n.TargetPowerState == "" && n.Reservation == "" {
 		return poweredOff
 	}
 	return n.State

@@ -56,11 +56,7 @@ func (m *Machines) Times() (deploy, reboot time.Duration) { return deployTime, r
 
 // baremetal is Ironic for the service itself.
 func (m *Machines) baremetal(ctx context.Context) (*cloud.Baremetal, error) {
-	c, err := m.clouds.Service(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.Baremetal(ctx)
+	return m.clouds.Baremetal(ctx)
 }
 
 // EnsureGroup: a group's hosts share nothing. They are spread over racks when each is chosen.

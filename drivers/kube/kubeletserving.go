@@ -65,6 +65,24 @@ func (c *Client) ApproveServing(ctx context.Context, addresses map[string][]stri
 	return s, errors.Join(append(errs, err)...)
 }
 
+// ForgetServing deletes the requests of a node's kubelet. What it was given stays valid; only nobody takes it for the
+// certificate of the kubelet that comes after it under the same name.
+func (c *Client) ForgetServing(ctx context.Context, node string) error {
+	return c.each(ctx, signingRequestResource(), "spec.signerName="+certificatesv1.KubeletServingSignerName, func(u *unstructured.Unstructured) error {
+		r, err := typed[certificatesv1.CertificateSigningRequest](u)
+		if err != nil || r.Spec.Username != nodeUser+node {
+			return err
+		}
+		ctx, cancel := c.quiet(ctx)
+		defer cancel()
+		err = c.dynamic.Resource(signingRequestResource()).Delete(ctx, r.Name, metav1.DeleteOptions{})
+		if err = wrap(ctx, err, "delete the request %s of %s", r.Name, r.Spec.Username); errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+}
+
 // decided tells that the request was approved or denied already.
 func decided(r *certificatesv1.CertificateSigningRequest) bool {
 	return slices.ContainsFunc(r.Status.Conditions, func(c certificatesv1.CertificateSigningRequestCondition) bool {

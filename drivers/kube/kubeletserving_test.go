@@ -121,3 +121,18 @@ func TestServingIsIssued(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+func TestForgetServing(t *testing.T) {
+	api, c := start(t)
+	api.put(csrPath+"csr-1", servingRequest(t, nil))
+	if err := c.ForgetServing(t.Context(), "w2"); err != nil || len(api.takeWrites()) > 0 {
+		t.Errorf("of another node: %v", err)
+	}
+	err := c.ForgetServing(t.Context(), "w1")
+	if diff := cmp.Diff([]string{"DELETE " + csrPath + "csr-1"}, api.takeWrites()); diff != "" || err != nil {
+		t.Errorf("%v, writes (-want +got):\n%s", err, diff)
+	}
+	if err := c.ForgetServing(t.Context(), "w1"); err != nil || len(api.takeWrites()) > 0 {
+		t.Errorf("once more: %v", err)
+	}
+}

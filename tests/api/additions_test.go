@@ -182,7 +182,7 @@ func TestCancelAndRetry(t *testing.T) {
 
 func TestPreflight(t *testing.T) {
 	b := newBed(t)
-	template := b.one.template(object{"master_lb_enabled": true})
+	template, inside := b.one.template(object{"master_lb_enabled": true}), b.one.template(object{"fixed_network": "lan", "external_network_id": nil, "floating_ip_enabled": false})
 	for _, tc := range []struct {
 		name   string
 		body   object
@@ -195,6 +195,11 @@ func TestPreflight(t *testing.T) {
 			"labels": object{"kube_tag": "nine", "boot_volume_size": "x", "availability_zone": "moon"}, "nope": 1},
 			[]string{"nope", "master_count", "labels.kube_tag", "labels.boot_volume_size", "flavor_id", "keypair", "fixed_network", "labels.availability_zone"}},
 		{"more than the quotas", object{"cluster_template_id": template, "node_count": 5000, "docker_volume_size": 100}, []string{"node_count"}},
+		{"pods that are routed", object{"cluster_template_id": template, "labels": object{"pod_network_mode": "routed"}}, nil},
+		{"pods that are routed on a network of one's own", object{"cluster_template_id": template, "fixed_network": "lan", "labels": object{"pod_network_mode": "routed"}}, []string{"labels.pod_network_mode"}},
+		{"the same with its subnet", object{"cluster_template_id": template, "fixed_network": "lan", "fixed_subnet": "lan-subnet", "labels": object{"pod_network_mode": "routed"}}, []string{"labels.pod_network_mode"}},
+		{"pods that are routed nowhere", object{"cluster_template_id": inside, "labels": object{"pod_network_mode": "routed"}}, []string{"labels.pod_network_mode"}},
+		{"pods in an overlay on a network of one's own", object{"cluster_template_id": template, "fixed_network": "lan", "labels": object{"pod_network_mode": "overlay"}}, nil},
 		{"networks that overlap", object{"cluster_template_id": template, "labels": object{"calico_ipv4pool": "10.0.0.0/16"}}, []string{"labels.fixed_subnet_cidr"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

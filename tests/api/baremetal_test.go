@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
@@ -112,4 +113,34 @@ func TestPreflightOfMetal(t *testing.T) {
 		t.Errorf("preflight of too many: %v", p)
 	}
 	b.one.want(http.StatusConflict, "POST", "/v1/clusters", object{"name": "many", "cluster_template_id": template, "node_count": 9})
+}
+
+// TestMetalQuotaSideBySide: requests that look at the quota at once do not all get what is left of it.
+func TestMetalQuotaSideBySide(t *testing.T) {
+	b := newBed(t)
+	var groups []string
+	for range 4 {
+		groups = append(groups, b.readied(nil)+"/nodegroups")
+	}
+	b.admin.want(201, "POST", "/v1/quotas", object{"project_id": b.one.project, "resource": "BaremetalNode", "hard_limit": 2})
+	var wg sync.WaitGroup
+	answers := make([]answer, len(groups))
+	for i, path := range groups {
+		wg.Go(func() {
+			answers[i] = b.one.do("POST", path, object{"name": "metal", "flavor_id": "bm.general", "labels": object{"server_type": "bm"}})
+		})
+	}
+	wg.Wait()
+	made := 0
+	for _, a := range answers {
+		switch {
+		case a.status == 202:
+			made++
+		case a.status != 403 || !contains(a.detail(), "quota of bare-metal nodes is 2, 2 are in use, and this needs 1 more"):
+			t.Errorf("%d: %s", a.status, a.body)
+		}
+	}
+	if made != 2 {
+		t.Errorf("%d groups were made with a quota of 2 nodes", made)
+	}
 }

@@ -106,6 +106,7 @@ func TestResize(t *testing.T) {
 		{"more", "1.7", object{"node_count": 3}, 3}, {"more as text", "latest", object{"node_count": "4"}, 4}, {"to nothing", "1.10", object{"node_count": 0}, 0}, {"as the SDK sends it", "1.7", object{"node_count": 2, "nodes_to_remove": nil}, 2},
 		{"with an empty list", "1.7", object{"node_count": 1, "nodes_to_remove": []string{}}, 1}, {"by name", "latest", object{"node_count": 2, "nodegroup": "default-worker"}, 2}, {"by UUID", "latest", object{"node_count": 3, "nodegroup": worker.text("uuid")}, 3},
 		{"by number", "latest", object{"node_count": 4, "nodegroup": worker.json()["id"]}, 4}, {"by no name", "latest", object{"node_count": 5, "nodegroup": nil}, 5}, {"the same", "latest", object{"node_count": 5}, 5},
+		{"as expected", "latest", object{"node_count": 2, "expected_node_count": 5}, 2}, {"as expected, in text", "1.7", object{"node_count": 5, "expected_node_count": "2"}, 5}, {"expecting nothing", "1.7", object{"node_count": 5, "expected_node_count": nil}, 5},
 	} {
 		t.Run(tc.name, func(t *testing.T) { // also while the last one is under way, as the autoscaler does
 			if d := cmp.Diff(object{"uuid": id}, b.one.at(tc.version).want(202, "POST", resize, tc.body).json()); d != "" {
@@ -127,6 +128,9 @@ func TestResize(t *testing.T) {
 		{"an unknown attribute", b.one, "POST", resize, object{"node_count": 1, "force": true}, 400, "Unknown attribute for argument cluster_resize_req: force"},
 		{"a node that is no list", b.one, "POST", resize, object{"node_count": 3, "nodes_to_remove": "x"}, 400, "list of strings"}, {"a list of numbers", b.one, "POST", resize, object{"node_count": 3, "nodes_to_remove": []int{1}}, 400, "list of strings"},
 		{"a node that is not there", b.one, "POST", resize, object{"node_count": 3, "nodes_to_remove": []string{"0"}}, 400, "nodes_to_remove. Value: '0'"},
+		{"not as expected", b.one, "POST", resize, object{"node_count": 3, "expected_node_count": 4}, 409, "has node_count 5, not 4 as expected"},
+		{"an expectation that is no number", b.one, "POST", resize, object{"node_count": 3, "expected_node_count": "four"}, 400, "expected_node_count"},
+		{"a node that is not there any more", b.one, "POST", resize, object{"node_count": 3, "expected_node_count": 5, "nodes_to_remove": []string{"0"}}, 409, "has been given up in between"},
 		{"below the least", b.one, "POST", resize, object{"node_count": 1}, 400, "min_node_count = 2, max_node_count = 4"}, {"above the most", b.one, "POST", resize, object{"node_count": 5}, 400, "min_node_count = 2, max_node_count = 4"},
 		{"far above the most, and the quota", b.one, "POST", resize, object{"node_count": 5000}, 400, "min_node_count = 2, max_node_count = 4"},
 		{"above the most by a patch", b.one, "PATCH", path, []object{op("replace", "/node_count", 6)}, 400, "max_node_count = 4"},

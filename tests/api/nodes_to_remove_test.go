@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,9 +101,15 @@ func TestShrinkWhileAnotherRuns(t *testing.T) {
 	b.isLeft("in the end", cluster, slices.Delete(before, 1, 2))
 }
 
-// TestRemovedWhileItIsReplaced: an upgrade under way has a successor for a node that is named. Both go, since the place does;
-// the successor of a node that leaves already stays.
+// TestRemovedWhileItIsReplaced: an upgrade under way has a successor for a node that is named, or is the one that is named.
+// Both go, since the place does; the successor of a node that leaves already stays.
 func TestRemovedWhileItIsReplaced(t *testing.T) {
+	for _, gone := range []string{"one", "new-one"} {
+		t.Run(gone, func(t *testing.T) { removedWhileItIsReplaced(t, gone) })
+	}
+}
+
+func removedWhileItIsReplaced(t *testing.T, gone string) {
 	b := newBed(t)
 	id := b.one.cluster(b.one.template(nil), object{"node_count": 2})
 	b.set(id, "UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", nil)
@@ -119,8 +126,32 @@ func TestRemovedWhileItIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.one.want(202, "POST", "/v1/clusters/"+id+"/actions/resize", object{"node_count": 1, "nodes_to_remove": []string{"one", "two"}})
-	if l := b.one.members("/v1/clusters/" + id); len(l) != 1 || l[0]["name"] != "new-two" {
+	resize := "/v1/clusters/" + id + "/actions/resize"
+	b.one.want(409, "POST", resize, object{"node_count": 1, "expected_node_count": 2, "nodes_to_remove": []string{"one", "two"}}) // which goes already
+	b.one.want(202, "POST", resize, object{"node_count": 1, "nodes_to_remove": []string{gone, "two"}})
+	if l := b.one.members("/v1/clusters/" + id); len(l) != 1 || l[0]["name"] != "new-two" || l[0]["replaces"] != two {
 		t.Errorf("what is left: %v", l)
+	}
+}
+
+// TestOneOfManyResizes: of those that expect the same size one is taken, however many come at once.
+func TestOneOfManyResizes(t *testing.T) {
+	b := newBed(t)
+	id := b.one.cluster(b.one.template(nil), object{"node_count": 2})
+	b.set(id, "CREATE_COMPLETE", "CREATE_COMPLETE", nil)
+	var all sync.WaitGroup
+	statuses := make([]int, 8)
+	for i := range statuses {
+		all.Go(func() {
+			statuses[i] = b.one.do("POST", "/v1/clusters/"+id+"/actions/resize", object{"node_count": 3 + i, "expected_node_count": 2}).status
+		})
+	}
+	all.Wait()
+	slices.Sort(statuses)
+	if statuses[0] != 202 || statuses[1] != 409 || statuses[len(statuses)-1] != 409 {
+		t.Errorf("they are answered with %v", statuses)
+	}
+	if l := b.one.want(200, "GET", "/v1/clusters/"+id+"/operations", nil).list("operations"); len(l) != 2 {
+		t.Errorf("%d operations, expected the create and one resize", len(l))
 	}
 }

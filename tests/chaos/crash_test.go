@@ -35,6 +35,7 @@ type world struct {
 	*rig.Rig
 	recipe *rig.Recipe
 	path   string // of the database
+	only   string // what writes contain that are struck
 	lives  int    // victims so far
 }
 
@@ -66,7 +67,7 @@ func (w *world) victim(t *testing.T, f fault, n int) *victim {
 	ctx, kill := context.WithCancel(context.Background())
 	t.Cleanup(kill)
 	w.lives++
-	c := &cutter{fault: f, at: n, kill: kill}
+	c := &cutter{fault: f, at: n, only: w.only, kill: kill}
 	dir, file := w.path[:strings.LastIndex(w.path, "/")], w.path[strings.LastIndex(w.path, "/"):]
 	path := dir + strings.Repeat("/.", w.lives) + file
 	hooks.watch(path, c)
@@ -94,6 +95,12 @@ func (w *world) run(t *testing.T, v *victim, op *db.Operation) {
 func (w *world) finish(t *testing.T, op *db.Operation) {
 	t.Helper()
 	heir := w.Conductor(t, rig.ConductorOptions{Owner: "heir", Poll: poll})
+	ended := false
+	defer func() {
+		if !ended {
+			w.story(t, op)
+		}
+	}()
 	testenv.Eventually(t, patience, "the end of the operation", func() bool {
 		if w.Ended(t, op) {
 			return true
@@ -106,6 +113,22 @@ func (w *world) finish(t *testing.T, op *db.Operation) {
 	})
 	if o, err := w.Store.Operation(context.Background(), op.UUID); err != nil || o.Status != db.OpComplete {
 		t.Fatalf("the operation ended as %q: %s (%v)", o.Status, o.Fault, err)
+	}
+	ended = true
+}
+
+// story logs what is known of an operation that has come to no good end.
+func (w *world) story(t *testing.T, op *db.Operation) {
+	t.Helper()
+	l, err := w.Store.Events(context.Background(), op.ClusterUUID, db.EventFilter{OperationUUID: op.UUID, Limit: 1000})
+	if err != nil {
+		t.Log(err)
+	}
+	for _, e := range l {
+		t.Logf("%s %s %s: %s", e.Time.Format("15:04:05.000"), e.Level, e.Step, e.Message)
+	}
+	for name, lines := range w.Cloud.Consoles() {
+		t.Logf("console of %s:\n%s", name, strings.Join(lines, "\n"))
 	}
 }
 
@@ -221,6 +244,22 @@ func points(f fault, writes []string) []int {
 	return all[:sampled]
 }
 
+// beyond is how many points in a row are struck in vain before the others are let be.
+const beyond = 8
+
+// each strikes at one point after the other; strike tells what it met. How many writes an operation makes depends on how often
+// it is looked at, so the last points may be beyond its end.
+func each(t *testing.T, f fault, at []int, strike func(n int) (struck string)) {
+	t.Helper()
+	for i, missed := 0, 0; i < len(at) && missed < beyond; i++ {
+		struck := strike(at[i])
+		t.Logf("write %d %s: %s", at[i], f, struck)
+		if missed++; struck != "" {
+			missed = 0
+		}
+	}
+}
+
 // TestCrashPoints strikes one write of a create or of a delete; another conductor goes on.
 func TestCrashPoints(t *testing.T) {
 	create, remove, has := baseline(t)
@@ -228,12 +267,8 @@ func TestCrashPoints(t *testing.T) {
 	for _, f := range []fault{diesBefore, diesAfter, refused, lost} {
 		t.Run(string(f), func(t *testing.T) {
 			w := newWorld(t)
-			for _, n := range points(f, create) {
-				w.strike(t, f, n, 0, has)
-			}
-			for _, n := range points(f, remove) {
-				w.strike(t, f, 0, n, has)
-			}
+			each(t, f, points(f, create), func(n int) string { return w.strike(t, f, n, 0, has) })
+			each(t, f, points(f, remove), func(n int) string { return w.strike(t, f, 0, n, has) })
 		})
 	}
 }
@@ -248,25 +283,25 @@ func TestCrashPointsOnMetal(t *testing.T) {
 			w := newWorldOf(t, shape)
 			for i, write := range create {
 				if strings.Contains(write, " /baremetal/") {
-					w.strike(t, f, i+1, 0, has)
+					t.Logf("create, write %d %s: %s", i+1, f, w.strike(t, f, i+1, 0, has))
 				}
 			}
 			for i, write := range remove {
 				if strings.Contains(write, " /baremetal/") {
-					w.strike(t, f, 0, i+1, has)
+					t.Logf("delete, write %d %s: %s", i+1, f, w.strike(t, f, 0, i+1, has))
 				}
 			}
 		})
 	}
 }
 
-// strike makes and deletes a cluster with a fault at one write of either; 0 is none.
-func (w *world) strike(t *testing.T, f fault, create, remove int, has map[string]int) {
+// strike makes and deletes a cluster with a fault at one write of either; 0 is none. It tells which write that was.
+func (w *world) strike(t *testing.T, f fault, create, remove int, has map[string]int) (struck string) {
 	t.Helper()
 	op := w.Create(t, w.recipe)
 	if v := w.victim(t, f, create); create > 0 {
 		w.run(t, v, op)
-		t.Logf("create, write %d %s: %s", create, f, v.struck())
+		struck = v.struck()
 	}
 	w.finish(t, op)
 	w.whole(t, op, has)
@@ -274,13 +309,14 @@ func (w *world) strike(t *testing.T, f fault, create, remove int, has map[string
 	op = w.Delete(t, op.ClusterUUID)
 	if v := w.victim(t, f, remove); remove > 0 {
 		w.run(t, v, op)
-		t.Logf("delete, write %d %s: %s", remove, f, v.struck())
+		struck = v.struck()
 	}
 	w.finish(t, op)
 	w.nothing(t, op)
 	if t.Failed() {
 		t.Fatalf("after %s at write %d of the create or %d of the delete", f, create, remove)
 	}
+	return struck
 }
 
 // TestAConductorThatDiesAtEveryWrite lets each conductor do next to nothing before it dies.

@@ -37,12 +37,13 @@ const (
 type cutter struct {
 	fault fault
 	at    int
+	only  string // writes that do not contain it are not counted
 	kill  context.CancelFunc
 
 	forward http.Handler // to the cloud
 
 	mu    sync.Mutex
-	trace []string // the writes so far
+	trace []string // the writes so far that count
 	dead  bool
 }
 
@@ -63,6 +64,9 @@ func (c *cutter) write(what string, cloud bool) verdict {
 	defer c.mu.Unlock()
 	if c.dead {
 		return refuse
+	}
+	if !strings.Contains(what, c.only) {
+		return pass
 	}
 	c.trace = append(c.trace, what)
 	if len(c.trace) != c.at || c.fault == never {

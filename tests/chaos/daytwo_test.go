@@ -79,16 +79,16 @@ func (w *world) struckAt(t *testing.T, few bool, ask func() *db.Operation, peace
 		if few && len(at) == sampled {
 			at = at[:1]
 		}
-		for _, n := range at {
+		each(t, f, at, func(n int) string {
 			op := ask()
 			v := w.victim(t, f, n)
 			w.run(t, v, op)
-			t.Logf("write %d %s: %s", n, f, v.struck())
 			w.finish(t, op)
 			if peace(op, has); t.Failed() {
-				t.Fatalf("after %s at write %d", f, n)
+				t.Fatalf("after %s at write %d, %s", f, n, v.struck())
 			}
-		}
+			return v.struck()
+		})
 	}
 }
 

@@ -53,17 +53,17 @@ func TestCrashPointsOfRotations(t *testing.T) {
 				if kind == ops.ClusterRotateCA && len(at) == sampled { // they take their time
 					at = at[:1]
 				}
-				for _, n := range at {
+				each(t, f, at, func(n int) string {
 					op := w.Request(t, created.ClusterUUID, kind)
 					v := w.victim(t, f, n)
 					w.run(t, v, op)
-					t.Logf("write %d %s: %s", n, f, v.struck())
 					w.finish(t, op)
 					w.sound(t, op, has)
 					if t.Failed() {
-						t.Fatalf("after %s at write %d", f, n)
+						t.Fatalf("after %s at write %d, %s", f, n, v.struck())
 					}
-				}
+					return v.struck()
+				})
 			}
 			op = w.Delete(t, created.ClusterUUID)
 			w.finish(t, op)

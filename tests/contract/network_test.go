@@ -318,3 +318,29 @@ func TestNetworkQuota(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoSeesAProject: its own user and the service do. To anybody else what is there is not found, and lists are empty.
+func TestWhoSeesAProject(t *testing.T) {
+	b := newBed(t)
+	stranger, ctx := newBedBeside(t, b), t.Context()
+	id, err := b.network().CreateNetwork(ctx, "one", mark)
+	b.must(err)
+	b.later("deleting the network", func(ctx context.Context) error { return b.network().DeleteNetwork(ctx, id) })
+	for _, tc := range []struct {
+		name    string
+		clients *cloud.Clients
+		sees    bool
+	}{{"its own user", b.tenant, true}, {"the service", b.service.ForProject(b.projectID), true}, {"a stranger", stranger.tenant.ForProject(b.projectID), false}} {
+		n, err := tc.clients.Network()
+		b.must(err)
+		sees, err := n.Sees(ctx)
+		b.must(err)
+		_, err = n.NetworkMark(ctx, id)
+		if sees != tc.sees || (err == nil) != tc.sees {
+			t.Errorf("%s sees it: %t, and the network: %v", tc.name, sees, err)
+		}
+		if !tc.sees {
+			b.want(err, cloud.IsNotFound, "reading what may not be seen")
+		}
+	}
+}

@@ -36,6 +36,7 @@ const (
 type plane struct {
 	root  string
 	ports map[string]int // those that kubeadm's flags name → ours
+	runs  map[string]*os.Process
 	ca    pki.Bundle
 	admin pki.Bundle
 	kube  *kube.Client
@@ -68,7 +69,7 @@ func start(t *testing.T) *plane {
 	if os.Getuid() != 0 {
 		t.Fatal("kubeadm is given a root of its own, which root alone can do")
 	}
-	p := &plane{root: t.TempDir(), ports: map[string]int{}}
+	p := &plane{root: t.TempDir(), ports: map[string]int{}, runs: map[string]*os.Process{}}
 	for _, port := range []string{"6443", "2379", "2380", "2381", "10257"} {
 		p.ports[port] = freePort(t)
 	}
@@ -214,6 +215,7 @@ func (p *plane) run(t *testing.T, name, program string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	p.runs[name] = cmd.Process
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -223,6 +225,14 @@ func (p *plane) run(t *testing.T, name, program string) {
 		}
 		_ = log.Close()
 	})
+}
+
+// stop ends one of them for good.
+func (p *plane) stop(t *testing.T, name string) {
+	t.Helper()
+	if err := p.runs[name].Kill(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // client of an administrator, who may be anybody.

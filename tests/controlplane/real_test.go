@@ -6,12 +6,15 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
+	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +36,8 @@ func TestRealControlPlane(t *testing.T) {
 	t.Run("Secrets are encrypted in etcd, and not in the audit log", p.testSecrets)
 	t.Run("serving certificates of kubelets", p.testServing)
 	t.Run("runtime classes", p.testRuntimeClasses)
+	t.Run("who has no name", p.testAnonymous)
+	t.Run("without etcd", p.testWithoutEtcd)
 }
 
 func (p *plane) testSecrets(t *testing.T) {
@@ -144,4 +149,47 @@ func (p *plane) testRuntimeClasses(t *testing.T) {
 	if l, err := classes.List(t.Context(), metav1.ListOptions{}); err != nil || len(l.Items) > 0 {
 		t.Errorf("left: %v, %v", l, err)
 	}
+}
+
+// ask without a name.
+func (p *plane) ask(t *testing.T, path string) (status int, body string) {
+	t.Helper()
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(p.ca.Certificate)
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.endpoint()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	text, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.StatusCode, string(text)
+}
+
+// testAnonymous: health is everybody's to see, and next to nothing else.
+func (p *plane) testAnonymous(t *testing.T) {
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/healthz": 200, "/version": 200, "/metrics": 403, "/api": 403, "/apis": 403, "/openapi/v2": 403,
+		"/api/v1/namespaces": 403, "/api/v1/namespaces/kube-system/secrets": 403, "/api/v1/nodes": 403} {
+		if got, body := p.ask(t, path); got != want {
+			t.Errorf("%s: HTTP %d, expected %d: %s", path, got, want, body)
+		}
+	}
+}
+
+// testWithoutEtcd: an API server that has lost etcd goes on listening, and says that it is neither alive nor ready, upon which
+// the kubelet ends it. It is the last: etcd does not come back.
+func (p *plane) testWithoutEtcd(t *testing.T) {
+	p.stop(t, "etcd")
+	testenv.Eventually(t, patience, "the API server to miss etcd", func() bool {
+		live, _ := p.ask(t, "/livez")
+		ready, _ := p.ask(t, "/readyz")
+		return live == http.StatusInternalServerError && ready == http.StatusInternalServerError
+	})
 }

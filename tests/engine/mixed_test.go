@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,6 +17,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/drivers/ironic"
+	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
@@ -24,11 +27,7 @@ const metalNodes = 8
 // ironic is the service's way to Ironic.
 func (b *bed) ironic() *cloud.Baremetal {
 	b.t.Helper()
-	c, err := b.clouds.Service(context.Background())
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	i, err := c.Baremetal(context.Background())
+	i, err := b.clouds.Baremetal(context.Background())
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -161,11 +160,9 @@ func metalCluster(t *testing.T, o sim.Options, workers, haste int) (b *bed, id s
 	return b, id
 }
 
-// healed asks for the healing of a node whose machine has lost its power, and tells what became of it.
+// healed asks for the healing of a node that is ill, and tells what became of it.
 func (b *bed) healed(id, name, ends string, faults ...sim.Rule) *db.ClusterView {
 	b.t.Helper()
-	n := b.machineOf(id, name)
-	b.person("admin").must(http.MethodPut, "/baremetal/v1/nodes/"+n.ID+"/states/power", map[string]any{"target": "power off"}, nil)
 	b.missed(id, name)
 	for _, rule := range faults {
 		if err := b.cloud.Inject(rule); err != nil {
@@ -176,43 +173,110 @@ func (b *bed) healed(id, name, ends string, faults ...sim.Rule) *db.ClusterView 
 	return b.reaches(id, ends)
 }
 
+// switchedOff is a machine without power.
+func (b *bed) switchedOff(id, name string) {
+	b.t.Helper()
+	b.person("admin").must(http.MethodPut, "/baremetal/v1/nodes/"+b.machineOf(id, name).ID+"/states/power", map[string]any{"target": "power off"}, nil)
+}
+
+// hung is a machine whose system does nothing any more.
+func (b *bed) hung(id, name string) {
+	b.t.Helper()
+	if err := b.cloud.Crash(b.machineOf(id, name).ID); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// withoutKubelet is a machine that runs, while its kubelet does not.
+func (b *bed) withoutKubelet(id, name string) {
+	b.t.Helper()
+	v, err := b.store.Cluster(b.t.Context(), id, "")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, _, err := b.kube(v, b.secrets).RunOnHost(b.t.Context(), kube.HostCommand{Run: "test", Name: "stop", Node: name, Script: "systemctl stop kubelet"}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// complaining is a node whose kubelet says by itself that it is not ready.
+func (b *bed) complaining(id, name string) {
+	b.t.Helper()
+	v, err := b.store.Cluster(b.t.Context(), id, "")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ca, cert, key := b.signed(v, b.secrets, ops.SecretCA)
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca.Certificate)
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}}
+	defer web.CloseIdleConnections()
+	q, err := http.NewRequestWithContext(b.t.Context(), http.MethodPatch, *v.APIAddress+"/api/v1/nodes/"+name+"/status",
+		strings.NewReader(`{"status": {"conditions": [{"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "PLEG is not healthy"}]}}`))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	q.Header.Set("Content-Type", "application/strategic-merge-patch+json")
+	r, err := web.Do(q)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusOK {
+		b.t.Fatalf("patching the status of %s: %s", name, r.Status)
+	}
+}
+
 // TestAMachineIsHealed in the order of what costs least.
 func TestAMachineIsHealed(t *testing.T) {
+	unswitchable := sim.Rule{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Fault: "the BMC does not answer"}}
+	broken := sim.Rule{Service: "baremetal", Method: "PUT", PathRegexp: "/states/provision$", Times: 1, Action: sim.Action{Fault: "the disk is broken"}}
 	for _, tc := range []struct {
-		name  string
-		fault []sim.Rule
-		ends  string
-		steps map[string]string // step: words of an event of it
-		same  bool              // on its own machine, with its name
+		name    string
+		ill     func(b *bed, id, node string)
+		haste   int
+		faults  []sim.Rule
+		step    string // that helped
+		reboots int    // that Ironic was asked for
+		rebuilt bool
+		same    bool // on its own machine, with its name
 	}{
-		{"a reboot is enough", nil, ops.UpdateComplete, map[string]string{"soft reboot of %s": "done"}, true},
-		{"it is made anew where it is", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Fault: "the BMC does not answer"}}},
-			ops.UpdateComplete, map[string]string{"rebuild %s": "done"}, true},
-		{"another one takes its place", []sim.Rule{{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Fault: "the BMC does not answer"}},
-			{Service: "baremetal", Method: "PUT", PathRegexp: "/states/provision$", Times: 1, Action: sim.Action{Fault: "the disk is broken"}}},
-			ops.UpdateComplete, nil, false},
+		{"its kubelet is started again", (*bed).complaining, 10, nil, "kubelet restart of %s", 0, false, true},
+		{"a soft reboot is enough", (*bed).withoutKubelet, 200, nil, "soft reboot of %s", 1, false, true},
+		{"its system hangs", (*bed).hung, 200, nil, "hard reboot of %s", 2, false, true},
+		{"it is switched on", (*bed).switchedOff, 200, nil, "soft reboot of %s", 1, false, true},
+		{"it is made anew where it is", (*bed).switchedOff, 10, []sim.Rule{unswitchable}, "rebuild %s", 2, true, true},
+		{"another one takes its place", (*bed).switchedOff, 10, []sim.Rule{unswitchable, broken}, "", 2, true, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			b, id := metalCluster(t, sim.Options{}, 2, 200)
+			b, id := metalCluster(t, sim.Options{}, 2, tc.haste)
 			name := b.namesOf(id, "default-worker")[0]
 			machine := b.machineOf(id, name).ID
-			v := b.healed(id, name, tc.ends, tc.fault...)
+			tc.ill(b, id, name)
+			before := b.writes()
+			v := b.healed(id, name, ops.UpdateComplete, tc.faults...)
 			b.cloud.ClearFaults()
-			for step, words := range tc.steps {
-				if b.told(id, fmt.Sprintf(step, name), words) == 0 {
-					t.Errorf("nothing is told of %s\n%s", step, b.events(id))
-				}
+			if step := fmt.Sprintf(tc.step, name); tc.step != "" && (b.told(id, step, "done") == 0 || b.told(id, step, "given up") > 0) {
+				t.Errorf("nothing is told of %s\n%s", step, b.events(id))
 			}
-			if rebuilt := b.told(id, "rebuild "+name, "") > 0; rebuilt != (tc.fault != nil) {
+			const power = "baremetal PUT /nodes/{node}/states/power"
+			if n := b.writes()[power] - before[power]; n != tc.reboots {
+				t.Errorf("%d reboots, want %d\n%s", n, tc.reboots, b.events(id))
+			}
+			if rebuilt := b.told(id, "rebuild "+name, "") > 0; rebuilt != tc.rebuilt {
 				t.Errorf("made anew: %v\n%s", rebuilt, b.events(id))
 			}
 			now := b.namesOf(id, "default-worker")
 			if len(now) != 2 || len(b.kubeNodes(v, b.secrets)) != 3 || slices.Contains(now, name) != tc.same {
 				t.Fatalf("the workers are %v, %s was ill\n%s", now, name, b.events(id))
 			}
-			if tc.same && b.machineOf(id, name).ID != machine {
-				t.Errorf("it is on another machine\n%s", b.events(id))
+			if tc.same && (b.machineOf(id, name).ID != machine || !b.kubeNodes(v, b.secrets)[name].Ready) {
+				t.Errorf("it is on another machine, or not ready\n%s", b.events(id))
 			}
 			b.deleted(id)
 		})
@@ -308,4 +372,24 @@ func TestAnUnwellMachineIsRetired(t *testing.T) {
 		return states[ill.ID] == "manageable true" && states[well.ID] == "available false"
 	})
 	b.deleted(id)
+}
+
+// TestMachinesUnderSecureRBAC: an Ironic with the policies in their new form shows the service no machine in its project, and
+// all of them by a token for the system.
+func TestMachinesUnderSecureRBAC(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{SecureRBAC: true})
+	if l := b.metal(); len(l) > 0 {
+		t.Errorf("in its project the service sees %d machines", len(l))
+	}
+	b.clouds = b.factoryOf(cloud.Config{Username: "jeroboam", ProjectName: "service", BaremetalScope: "all"})
+	b.secrets = b.rows()
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "metal", masters: 1, workers: 1, group: func(g *db.NodeGroup, s *ops.GroupSpec) {
+		if g.Role == db.RoleWorker {
+			onMetal(g, s)
+		}
+	}})
+	b.deleted(id)
+	b.allFree()
 }

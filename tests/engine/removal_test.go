@@ -10,6 +10,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
@@ -64,4 +65,29 @@ func TestRemovalUnderABudget(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestControlPlanesThatCameAfterACancel: an operation is cancelled while its hosts boot. They join all the same, with members
+// of etcd whose kubelets nobody has given serving certificates, so that none of them can be asked how it is. They leave again.
+func TestControlPlanesThatCameAfterACancel(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets = b.rows()
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "dev", masters: 1, workers: 1, loadBalancer: true})
+	v, err := b.store.Cluster(t.Context(), id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.request(id, ops.NodeGroupResize, "default-master", func(g *db.NodeGroup) { g.NodeCount = 3 })
+	testenv.Eventually(t, eventually, "two more hosts to be asked for", func() bool {
+		l := b.recorded(id, drivers.KindServer)
+		return len(l) == 4 && l[2].CloudID != "" && l[3].CloudID != ""
+	})
+	b.cancel(id)
+	b.reaches(id, ops.UpdateFailed)
+	testenv.Eventually(t, eventually, "both to join all the same", func() bool { return len(b.kubeNodes(v, b.secrets)) == 4 })
+	b.request(id, ops.NodeGroupResize, "default-master", func(g *db.NodeGroup) { g.NodeCount = 1 })
+	b.reaches(id, ops.UpdateComplete)
+	b.soundControlPlane(id, 1)
 }

@@ -31,6 +31,46 @@ func TestRoutedPods(t *testing.T) {
 	b.deleted(id)
 }
 
+// TestRoutesArePutBack: a route that somebody deletes, and the right of a port to send for its pods, are there again after the
+// next comparison, and told of; a whole cluster costs nothing.
+func TestRoutesArePutBack(t *testing.T) {
+	t.Parallel()
+	b, _, w, id := watched(t, order{name: "dev", masters: 1, workers: 1, loadBalancer: true, cluster: func(s *ops.ClusterSpec) { s.PodNetworkMode = ops.PodsRouted }})
+	b.look(w)
+	b.quiet(id, "a comparison of a whole cluster", func() { b.drift(w) })
+	n, _ := b.owner()
+	router, port := b.recorded(id, drivers.KindRouter)[0].CloudID, b.recorded(id, drivers.KindPort)[0].CloudID
+	for _, tc := range []struct {
+		name, says string
+		take       func() error
+	}{
+		{"a route", "has lost the route to the pods of", func() error {
+			l, err := n.Routes(t.Context(), router)
+			if err != nil {
+				return err
+			}
+			return n.RemoveRoutes(t.Context(), router, l[:1])
+		}},
+		{"the addresses of a port", "does not let its pods send any more", func() error { return n.AllowAddresses(t.Context(), port, []string{}) }},
+	} {
+		if err := tc.take(); err != nil {
+			t.Fatal(err)
+		}
+		b.calm(id)
+		b.drift(w)
+		b.reaches(id, ops.UpdateComplete)
+		if n := b.told(id, "drift", tc.says); n != 1 {
+			t.Errorf("%s: the loss was told %d times\n%s", tc.name, n, b.events(id))
+		}
+		b.routed(id, 2)
+		b.quiet(id, "the comparison after "+tc.name, func() { b.drift(w) })
+	}
+	if n := len(b.operations(id, ops.ClusterRepair)); n != 2 {
+		t.Errorf("%d repairs for 2 losses", n)
+	}
+	b.deleted(id)
+}
+
 // TestRoutesRunOut: what Neutron does not take is the user's to know.
 func TestRoutesRunOut(t *testing.T) {
 	t.Parallel()

@@ -27,6 +27,9 @@ const lookInterval = 2 * time.Second
 type Options struct {
 	// Image has the properties of the image that all servers boot.
 	Image map[string]string
+	// Baremetal asks Ironic, which shows machines to an administrator of the whole system only where its policies have their
+	// new form; nil: who asks the others.
+	Baremetal *gophercloud.ProviderClient
 	// Speed is how many times faster than real hosts they are.
 	Speed float64
 }
@@ -66,7 +69,10 @@ func Run(t testing.TB, admin *gophercloud.ProviderClient, region string, o Optio
 			t.Fatal(err)
 		}
 	}
-	g.baremetal = ironic(func() (*gophercloud.ServiceClient, error) { return openstack.NewBareMetalV1(admin, eo) })
+	if o.Baremetal == nil {
+		o.Baremetal = admin
+	}
+	g.baremetal = ironic(func() (*gophercloud.ServiceClient, error) { return openstack.NewBareMetalV1(o.Baremetal, eo) })
 	g.compute.Microversion = "2.73" // from 2.3 on an administrator is shown user data
 	done := make(chan struct{})
 	go func() {

@@ -116,30 +116,45 @@ func (c *cluster) operations() string {
 	return b.String()
 }
 
-// access writes a kubeconfig with a certificate that the API has signed.
+// access writes the kubeconfig anew.
 func (c *cluster) access() {
 	c.Helper()
-	must := func(err error) {
-		c.Helper()
-		if err != nil {
-			c.Fatal(err)
-		}
+	config, err := c.credentials()
+	if err != nil {
+		c.Fatal(err)
 	}
+	if err := os.WriteFile(c.kubeconfig, config, 0o600); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// credentials are a kubeconfig with a certificate that the API has signed.
+func (c *cluster) credentials() ([]byte, error) {
 	x, err := clusters.Get(c.Context(), c.infra, c.id).Extract()
-	must(err)
+	if err != nil {
+		return nil, err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
+	if err != nil {
+		return nil, err
+	}
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}}}, key)
-	must(err)
+	if err != nil {
+		return nil, err
+	}
 	raw, err := x509.MarshalPKCS8PrivateKey(key)
-	must(err)
+	if err != nil {
+		return nil, err
+	}
 	ca, err := certificates.Get(c.Context(), c.infra, c.id).Extract()
-	must(err)
+	if err != nil {
+		return nil, err
+	}
 	signed, err := certificates.Create(c.Context(), c.infra, certificates.CreateOpts{ClusterUUID: c.id, CSR: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))}).Extract()
-	must(err)
-	config, err := kube.Kubeconfig(x.Name, x.APIAddress, []byte(ca.PEM+"\n"), []byte(signed.PEM+"\n"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
-	must(err)
-	must(os.WriteFile(c.kubeconfig, config, 0o600))
+	if err != nil {
+		return nil, err
+	}
+	return kube.Kubeconfig(x.Name, x.APIAddress, []byte(ca.PEM+"\n"), []byte(signed.PEM+"\n"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }
 
 // try runs kubectl.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gophercloud/gophercloud/v2"
+
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 	"github.com/jeroboam-cloud/jeroboam/tests/guests"
 	"github.com/jeroboam-cloud/jeroboam/tests/rig"
@@ -15,7 +17,8 @@ import (
 // boot lets servers run what is in their user data, until the test ends.
 func boot(t *testing.T) {
 	t.Helper()
-	hosts := guests.Run(t, testenv.KeystoneAdmin(t), testenv.Region, guests.Options{Speed: 20, Image: map[string]string{"kube_version": rig.Version, "os_distro": "ubuntu", "architecture": "x86_64"}})
+	system := testenv.Login(t, gophercloud.AuthOptions{Username: "admin", Password: testenv.Require(t, testenv.KeystoneAdminPassword), DomainName: "Default", Scope: &gophercloud.AuthScope{System: true}})
+	hosts := guests.Run(t, testenv.KeystoneAdmin(t), testenv.Region, guests.Options{Speed: 20, Baremetal: system, Image: map[string]string{"kube_version": rig.Version, "os_distro": "ubuntu", "architecture": "x86_64"}})
 	t.Cleanup(func() {
 		if t.Failed() {
 			for id, lines := range hosts.Consoles() {

@@ -1,17 +1,23 @@
 package openstack
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/baremetal/v1/nodes"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+	"github.com/jeroboam-cloud/jeroboam/tests/rig"
 	"github.com/jeroboam-cloud/jeroboam/tests/stack"
 )
 
@@ -57,6 +63,55 @@ func (m metal) free() int {
 	}))
 }
 
+// anotherImage is one with the same Kubernetes in it.
+func anotherImage(t *testing.T) string {
+	t.Helper()
+	glance, err := openstack.NewImageV2(testenv.KeystoneAdmin(t), gophercloud.EndpointOpts{Region: testenv.Region})
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := images.ImageVisibilityPublic
+	x, err := images.Create(t.Context(), glance, images.CreateOpts{Name: "another-" + uuid.NewString()[:8], ContainerFormat: "bare", DiskFormat: "raw", Visibility: &public,
+		Properties: map[string]string{"os_distro": "ubuntu", "kube_version": rig.Version, "architecture": "x86_64"}}).Extract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := images.Delete(context.Background(), glance, x.ID).ExtractErr(); err != nil {
+			t.Errorf("deleting an image: %v", err)
+		}
+	})
+	if err := imagedata.Upload(t.Context(), glance, x.ID, bytes.NewReader([]byte("nothing boots here\n"))).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	return x.ID
+}
+
+// upgrade brings a cluster, or one of its node groups, to another image, and insists on its machines being those of before,
+// made anew.
+func upgrade(t *testing.T, x *stack.Tenant, m metal, cluster, group string, more map[string]any) {
+	t.Helper()
+	since, before, image := time.Now(), m.of(x.ProjectID), anotherImage(t)
+	template(t, x, body(map[string]any{"name": "other", "image_id": image}, more))
+	request := map[string]any{"cluster_template": "other", "max_batch_size": 2}
+	if group != "" {
+		request["nodegroup"] = group
+	}
+	x.Want(t, 202, "POST", "/v1/clusters/"+cluster+"/actions/upgrade", request)
+	x.Settled(t, cluster, "UPDATE_COMPLETE", patience)
+	took(t, "an upgrade of machines where they are", since)
+	after := m.of(x.ProjectID)
+	for id, n := range before {
+		if after[id].InstanceUUID != n.InstanceUUID || after[id].InstanceInfo["image_source"] != image || after[id].ProvisionUpdatedAt.Equal(n.ProvisionUpdatedAt) {
+			t.Errorf("node %s: instance %s, before %s; image %v; it changed at %s, before at %s", n.Name, after[id].InstanceUUID, n.InstanceUUID,
+				after[id].InstanceInfo["image_source"], after[id].ProvisionUpdatedAt, n.ProvisionUpdatedAt)
+		}
+	}
+	if len(after) != len(before) {
+		t.Errorf("%d machines, before the upgrade %d", len(after), len(before))
+	}
+}
+
 // TestMixed is the life of a cluster of servers and machines: three control planes and two workers on Nova, two workers on
 // Ironic's nodes, in one network.
 func TestMixed(t *testing.T) {
@@ -98,6 +153,39 @@ func TestMixed(t *testing.T) {
 		}
 	}
 	heal(t, x, m)
+	upgrade(t, x, m, "mix", "metal", map[string]any{"labels": labels})
+
+	remove(t, x, id)
+	left := c.of(x.ProjectID, s.DomainID)
+	c.parts(left, x.ProjectID)
+	nothingLeft(t, left)
+	testenv.Eventually(t, patience, "all nodes to be available again", func() bool { return m.free() >= all })
+}
+
+// TestMetalControlPlane is the life of a cluster whose three control planes are machines, and its worker a server: an upgrade
+// makes each of them anew where it is, and none leaves etcd without a quorum.
+func TestMetalControlPlane(t *testing.T) {
+	testenv.Require(t, testenv.OpenStack)
+	s := stack.Start(t, stack.Options{Real: true, Conductors: 1})
+	x, c, m := s.One, administrator(t, s), newMetal(t)
+	boot(t)
+	all := m.free()
+	masters := map[string]any{"labels": map[string]any{"master_server_type": "bm"}, "master_flavor_id": "bm.general"}
+	template(t, x, masters)
+	id := create(t, x, "metal", map[string]any{"master_count": 3, "node_count": 1})
+	if n := len(m.of(x.ProjectID)); n != 3 {
+		t.Errorf("%d machines are the project's, want 3", n)
+	}
+	upgrade(t, x, m, "metal", "", masters)
+	ready := 0
+	for _, n := range x.Want(t, 200, "GET", "/v1/clusters/metal/nodes", nil).JSON(t)["nodes"].([]any) {
+		if n.(map[string]any)["ready"] == true {
+			ready++
+		}
+	}
+	if ready != 4 {
+		t.Errorf("%d nodes are ready, want 4", ready)
+	}
 
 	remove(t, x, id)
 	left := c.of(x.ProjectID, s.DomainID)

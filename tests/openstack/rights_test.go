@@ -48,8 +48,13 @@ func enforce(t *testing.T, form string) {
 }
 
 func rights(t *testing.T, form string) {
-	s := stack.Start(t, stack.Options{Real: true, Conductors: 1})
-	if form == "new" { // then an administrator is none to Octavia without a role of its own
+	var ironic []string
+	if form == "new" {
+		ironic = []string{"[ironic]\nsystem_scope = all"}
+	}
+	s := stack.Start(t, stack.Options{Real: true, Conductors: 1, Sections: ironic})
+	if form == "new" { // then an administrator is none to Octavia without a role of its own, and none to Ironic in a project
+		testenv.Grant(t, roles.AssignOpts{UserID: s.Service.UserID, System: true}, "member")
 		for _, x := range []*stack.Tenant{s.Service, s.Admin} {
 			testenv.Grant(t, roles.AssignOpts{UserID: x.UserID, ProjectID: x.ProjectID}, "load-balancer_admin")
 		}
@@ -63,6 +68,11 @@ func rights(t *testing.T, form string) {
 	t.Run("together", func(t *testing.T) {
 		t.Run("the creator leaves", func(t *testing.T) { t.Parallel(); creatorLeaves(t, s, c) })
 		t.Run("the project is deleted", func(t *testing.T) { t.Parallel(); projectDeleted(t, s, c) })
+		t.Run("a machine", func(t *testing.T) {
+			t.Parallel()
+			create(t, s.One, "machine", map[string]any{"node_count": 1, "flavor_id": "bm.general", "labels": map[string]any{"server_type": "bm"}})
+			remove(t, s.One, "machine")
+		})
 	})
 	for _, x := range []*stack.Tenant{s.One, s.Two} {
 		nothing(t, c.of(x.ProjectID, s.DomainID))

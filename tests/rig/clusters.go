@@ -37,6 +37,7 @@ type Shape struct {
 	Version          string // of Kubernetes; "": Version
 	Addons           []string
 	Metal            bool // the workers are Ironic's nodes
+	MetalMasters     bool // the control planes are
 }
 
 // Recipe is a request of that shape resolved once: any number of clusters can be made of it.
@@ -119,7 +120,7 @@ func (r *Rig) Create(t testing.TB, recipe *Recipe) *db.Operation {
 		count      int
 	}{{"default-master", db.RoleMaster, s.Masters}, {"default-worker", db.RoleWorker, s.Workers}} {
 		driver, spec := vm.Name, recipe.group
-		if s.Metal && g.role == db.RoleWorker {
+		if s.Metal && g.role == db.RoleWorker || s.MetalMasters && g.role == db.RoleMaster {
 			driver, spec.ResourceClass = ironic.Name, "CUSTOM_BAREMETAL"
 		}
 		groups = append(groups, &db.NodeGroup{UUID: uuid.NewString(), ClusterUUID: c.UUID, ProjectID: c.ProjectID, Name: g.name, Role: g.role, IsDefault: true, Driver: driver,
@@ -186,6 +187,26 @@ func (r *Rig) RequestWith(t testing.TB, clusterUUID string, kind ops.Kind, group
 		t.Fatal(err)
 	}
 	return op
+}
+
+// AddGroup stores a node group of the default workers' kind and the operation that makes it.
+func (r *Rig) AddGroup(t testing.TB, clusterUUID, name string, count int) *db.Operation {
+	t.Helper()
+	err := r.Store.ChangeCluster(context.Background(), clusterUUID, func(s *db.Snapshot) error {
+		for _, g := range s.NodeGroups {
+			if g.IsDefault && g.Role == db.RoleWorker {
+				x := *g
+				x.ID, x.UUID, x.Name, x.IsDefault, x.NodeCount, x.Status, x.CreatedAt = 0, uuid.NewString(), name, false, count, ops.CreateInProgress, time.Now()
+				s.NodeGroups = append(s.NodeGroups, &x)
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.RequestWith(t, clusterUUID, ops.NodeGroupCreate, name, nil, nil)
 }
 
 // Unplug deletes a host in the cloud behind the cluster's back.

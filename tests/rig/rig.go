@@ -193,23 +193,5 @@ func (r *Rig) Ended(t testing.TB, op *db.Operation) bool {
 	return !o.Active()
 }
 
-// Machines lists Ironic's nodes, as the service sees them.
-func (r *Rig) Machines(t testing.TB) []cloud.BaremetalNode {
-	t.Helper()
-	c, err := r.factory(t, "jeroboam", "service", "").Service(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := c.Baremetal(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := b.Nodes(context.Background(), cloud.NodeFilter{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
 // Left is what the clusters' project has in the cloud, by kind.
 func (r *Rig) Left() map[string][]string { return r.Cloud.Resources(r.caller.ProjectID) }

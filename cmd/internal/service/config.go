@@ -156,6 +156,7 @@ func (c *Config) fallBack() {
 	if a.CAFile == "" {
 		a.CAFile = t.CAFile
 	}
+	a.BaremetalScope = c.Ironic.SystemScope
 }
 
 // check looks for what no single option can tell.
@@ -167,6 +168,9 @@ func (c *Config) check() error {
 	}
 	if c.Cloud.Username == "" && c.Cloud.ApplicationCredentialID == "" {
 		bad("[keystone_auth] username: it is needed, here or in [keystone_authtoken]")
+	}
+	if c.Ironic.SystemScope != "" && c.Cloud.AuthType == "v3applicationcredential" {
+		bad("[ironic] system_scope: an application credential, as in [keystone_auth], is for one project only")
 	}
 	if err := c.Notify.Check(); err != nil {
 		bad("%w", err)

@@ -107,6 +107,7 @@ type Ironic struct {
 	Owner          string        `opt:"owner" help:"Project that owns the nodes that clusters may have; unset: any"`
 	Shard          string        `opt:"shard" help:"Shard of the nodes that clusters may have; unset: any. Ironic knows shards from microversion 1.82 on"`
 	RackProperty   string        `opt:"rack_property" default:"rack" help:"Property of a node that says in which rack it stands. Where it has none, a trait CUSTOM_RACK_… says it. The nodes of a node group are spread over racks"`
+	SystemScope    string        `opt:"system_scope" choices:"all" help:"all: the service asks Ironic with a token for the whole system, as its policies in their new form want; its user, of [keystone_auth], then needs role member on the system. Unset: with one for its project"`
 	AvoidTime      time.Duration `opt:"avoid_time" default:"21600" min:"0" unit:"s" help:"Seconds for which a node is not tried again that could not be deployed. It stands in the node's extra, as jeroboam_avoid"`
 }
 

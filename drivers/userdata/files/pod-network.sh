@@ -4,13 +4,15 @@
 set -eu
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
-# The kubelet's own rights are enough to read its node, which is there once the host has joined.
+# The kubelet's own rights are enough to read its node, which is there once the host has joined. Until then a host has better
+# things to do than to start kubectl.
+kubelet=/etc/kubernetes/kubelet.conf
 addresses() {
-	kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout 10s get node "$(hostname)" -o 'jsonpath={.spec.podCIDR}' 2>/dev/null
+	[ -e "$kubelet" ] && kubectl --kubeconfig "$kubelet" --request-timeout 10s get node "$(hostname)" -o 'jsonpath={.spec.podCIDR}' 2>/dev/null
 }
 
 until pods=$(addresses) && [ -n "$pods" ]; do
-	sleep 2
+	sleep 1
 done
 mkdir -p /etc/cni/net.d
 cat >/etc/cni/net.d/.jeroboam.conflist <<CONFIG
