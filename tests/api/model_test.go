@@ -233,8 +233,12 @@ func (m *model) mend() {
 			m.t.Errorf("the cluster is %s (%s) and there is nothing to retry", a.text("status"), a.text("status_reason"))
 			return
 		}
-		if m.one.do("POST", m.path+"/operations/"+failed+"/actions/retry", nil).status != 202 {
-			m.resizeFailed() // another operation has come since, so it is not repeated but asked for anew
+		if r := m.one.do("POST", m.path+"/operations/"+failed+"/actions/retry", nil); r.status != 202 {
+			if !contains(r.detail(), "newer operation") {
+				m.t.Errorf("a retry of what failed last is refused: HTTP %d %s", r.status, r.detail())
+				return
+			}
+			m.resizeFailed() // so it is not repeated but asked for anew
 		}
 		m.settle()
 	}
