@@ -57,9 +57,7 @@ func (w *work) removeEtcdMember(ctx context.Context, n *db.Node) drivers.Result 
 // have serving certificates, and of hosts that never came to life and go too, one may be the member that is down. What it
 // cannot do is tried again as long as there is no quorum.
 func (w *work) helpQuorum(ctx context.Context, n *db.Node, c *kube.Client, access kube.EtcdAccess) {
-	if _, err := w.approveServing(ctx); err != nil {
-		log.From(ctx).Warn("kubelets were given no serving certificates", zap.Error(err))
-	}
+	w.letSee(ctx)
 	for _, x := range w.nodesOf(db.NodeRemoving, w.controlPlanes()...) {
 		if x.UUID == n.UUID || x.Ready {
 			continue
@@ -67,6 +65,14 @@ func (w *work) helpQuorum(ctx context.Context, n *db.Node, c *kube.Client, acces
 		if err := c.RemoveEtcdMember(ctx, access, x.Name, x.Addresses...); err != nil {
 			log.From(ctx).Debug("another etcd member was not removed first", zap.String("node", x.Name), zap.Error(err))
 		}
+	}
+}
+
+// letSee gives kubelets the serving certificates that they ask for: members of etcd are asked through them. A conductor that
+// dies may have had one ask for another, and not have lived to write down that etcd was whole before.
+func (w *work) letSee(ctx context.Context) {
+	if _, err := w.approveServing(ctx); err != nil {
+		log.From(ctx).Warn("kubelets were given no serving certificates", zap.Error(err))
 	}
 }
 
@@ -81,6 +87,7 @@ func (w *work) etcdWhole(ctx context.Context, members []*db.Node) drivers.Result
 		names = append(names, n.Name)
 	}
 	if err := c.EtcdHealthy(ctx, access, names); err != nil {
+		w.letSee(ctx)
 		return drivers.Continue(w.soon(), "etcd to be whole: %s", short(err))
 	}
 	return drivers.Done()
