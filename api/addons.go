@@ -123,7 +123,7 @@ func (l *labels) setting(name string) string {
 		return l.choice(name, "", "ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT")
 	case "octavia_lb_healthcheck", "csi_cinder_allow_volume_expansion":
 		return fmt.Sprint(l.flag(name, true))
-	case "csi_cinder_reclaim_policy":
+	case "csi_cinder_reclaim_policy", "csi_manila_reclaim_policy":
 		return l.choice(name, "", "Delete", "Retain")
 	case "csi_cinder_volume_binding_mode":
 		return l.choice(name, "", "WaitForFirstConsumer", "Immediate")
@@ -173,7 +173,7 @@ func mutableLabels() []string {
 		l = append(l, a.Settings...)
 	}
 	slices.Sort(l)
-	return l
+	return slices.Compact(l)
 }
 
 func changedLabels(before, after db.Strings) []string {

@@ -77,6 +77,13 @@ type Site struct {
 	Memo       *Memo
 }
 
+// ShareType is a kind of shares.
+type ShareType struct {
+	Name string
+	// OwnServers: a share of this type is made on a share network, with servers for that.
+	OwnServers bool
+}
+
 // Infrastructure is everything of a cluster in the cloud that is not a host. The comment of the package is its contract.
 type Infrastructure interface {
 	// EnsureUser makes the cluster's service user of this name and password, and its roles on the owner's project. The id is
@@ -130,6 +137,9 @@ type Infrastructure interface {
 	// VolumeTypes lists the volume types that the cluster's project may use, and the one that volumes get which name none; ""
 	// is none. A cloud without volumes has no types.
 	VolumeTypes(ctx context.Context, s *Site) (types []string, preferred string, err error)
+	// ShareTypes lists the share types that the cluster's project may use and whose shares NFS reaches, as far as they tell.
+	// A cloud without shares has no types.
+	ShareTypes(ctx context.Context, s *Site) ([]ShareType, error)
 	// Leftovers lists what is in the cluster's project in its name and not in the ledger, with one listing per kind and
 	// slice: what the cluster made by itself, and what carries its mark as if we had made it. Without kinds it looks for
 	// all of them. A service that the cloud does not have, or that the cluster's user may not ask, has nothing.

@@ -24,6 +24,8 @@ type AddonSources struct {
 	AuthURL string
 	Region  string
 	CA      []byte
+	// UserDomain is the name of the domain of the clusters' users.
+	UserDomain string
 }
 
 // deadlineRunning is how long the pods of an add-on may take to be pulled and to start.
@@ -212,7 +214,10 @@ func (w *work) pruneAddons(ctx context.Context) drivers.Result {
 func (w *work) addonObjects(ctx context.Context, name string, classes bool) ([]*unstructured.Unstructured, error) {
 	key := fmt.Sprintf("add-on %s for %s, %t", name, w.site.Credential.UserID, classes)
 	return drivers.Once(w.site.Memo, key, func() ([]*unstructured.Unstructured, error) {
-		c, err := w.addonCluster(ctx, name == addons.CinderCSI && classes)
+		c, err := w.addonCluster(ctx)
+		if err == nil && classes {
+			err = w.addStorage(ctx, name, &c.Storage)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -245,7 +250,7 @@ func ours(objects []*unstructured.Unstructured, err error) ([]*unstructured.Unst
 }
 
 // addonCluster is what add-ons are told of the cluster.
-func (w *work) addonCluster(ctx context.Context, storage bool) (addons.Cluster, error) {
+func (w *work) addonCluster(ctx context.Context) (addons.Cluster, error) {
 	address, _, ok := w.endpoint()
 	if !ok {
 		return addons.Cluster{}, errors.New("the address of the Kubernetes API is not known")
@@ -258,17 +263,40 @@ func (w *work) addonCluster(ctx context.Context, storage bool) (addons.Cluster, 
 	_, subnet, _ := w.e.Infra.Network(ctx, w.site)
 	c := addons.Cluster{Name: w.s.Cluster.StackID, KubernetesVersion: version, APIHost: address, APIPort: w.spec.APIPort,
 		PodCIDR: w.spec.PodCIDR, ServiceCIDR: w.spec.ServiceCIDR, DNSDomain: w.spec.DNSDomain, ImagePrefix: w.spec.ImageRepository, Settings: w.spec.AddonSettings,
-		Cloud: addons.Cloud{AuthURL: from.AuthURL, Region: from.Region, CA: from.CA, UserID: credential.UserID, Password: credential.Password, ProjectID: w.s.Cluster.ProjectID,
+		Cloud: addons.Cloud{AuthURL: from.AuthURL, Region: from.Region, CA: from.CA, UserID: credential.UserID, UserName: w.userName(credential.UserID), Domain: from.UserDomain, Password: credential.Password, ProjectID: w.s.Cluster.ProjectID,
 			SubnetID: subnet, ExternalNetworkID: w.spec.ExternalNetworkID, LBProvider: w.spec.LBProvider}}
 	if w.spec.ActsInCloud() && credential.Password == "" {
 		return c, &drivers.Fault{Class: drivers.ClassUser, Err: errors.New("this service acts with its own credential, which is put into no cluster")}
 	}
-	if !storage {
-		return c, nil
-	}
-	var err error
-	if c.Storage.VolumeTypes, c.Storage.DefaultVolumeType, err = w.e.Infra.VolumeTypes(ctx, w.site); err != nil {
-		return c, fmt.Errorf("listing volume types: %w", err)
-	}
 	return c, nil
+}
+
+// userName is that of the service user with this id.
+func (w *work) userName(id string) string {
+	for _, r := range w.l.All() {
+		if r.Kind == drivers.KindUser && r.ID == id {
+			return r.Name
+		}
+	}
+	return ""
+}
+
+// addStorage asks the cloud for what kinds of storage an add-on makes classes of.
+func (w *work) addStorage(ctx context.Context, addon string, to *addons.Storage) error {
+	var err error
+	switch addon {
+	case addons.CinderCSI:
+		if to.VolumeTypes, to.DefaultVolumeType, err = w.e.Infra.VolumeTypes(ctx, w.site); err != nil {
+			return fmt.Errorf("listing volume types: %w", err)
+		}
+	case addons.ManilaCSI:
+		types, err := w.e.Infra.ShareTypes(ctx, w.site)
+		if err != nil {
+			return fmt.Errorf("listing share types: %w", err)
+		}
+		for _, t := range types {
+			to.ShareTypes = append(to.ShareTypes, addons.ShareType(t))
+		}
+	}
+	return nil
 }

@@ -47,6 +47,13 @@ func (w *work) upgradeNode(ctx context.Context, g *db.NodeGroup, n *db.Node, fir
 func (b *builder) kubeadmAddons(g *db.NodeGroup, needs []string) []string {
 	w := b.w
 	return []string{b.add("kube-proxy and CoreDNS", deadlineCall, func(ctx context.Context) drivers.Result {
+		c, err := w.kube(ctx)
+		if err != nil {
+			return drivers.FromError(err)
+		}
+		if err := c.ForgetStaticPods(ctx); err != nil {
+			return drivers.Transient(err)
+		}
 		for _, n := range w.nodesOf(db.NodeWanted, g) {
 			if successor(w.s, n) != nil {
 				continue

@@ -19,6 +19,7 @@ const (
 	LabelCloudProvider     = "cloud_provider_enabled"
 	LabelIngressController = "ingress_controller"
 	LabelDefaultVolumeType = "csi_cinder_default_volume_type"
+	LabelShareNetwork      = "manila_csi_share_network_id"
 )
 
 // NoNetwork is the network driver of clusters whose users bring their own.
@@ -48,7 +49,8 @@ func Addons() []Addon {
 		{Name: AddonCinderCSI, Label: "cinder_csi_enabled", Credential: true, Settings: []string{"cinder_csi_plugin_tag", "csi_attacher_tag", "csi_provisioner_tag",
 			"csi_resizer_tag", "csi_node_driver_registrar_tag", "csi_liveness_probe_tag", LabelDefaultVolumeType, "csi_cinder_reclaim_policy",
 			"csi_cinder_volume_binding_mode", "csi_cinder_fstype", "csi_cinder_allow_volume_expansion", "csi_cinder_availability_zone"}},
-		{Name: AddonManilaCSI, Label: "manila_csi_enabled", Catalogued: true},
+		{Name: AddonManilaCSI, Label: "manila_csi_enabled", Credential: true, Settings: []string{"manila_csi_plugin_tag", "csi_nfs_plugin_tag", LabelShareNetwork,
+			"csi_manila_reclaim_policy", "csi_provisioner_tag", "csi_resizer_tag", "csi_node_driver_registrar_tag"}},
 		{Name: AddonMetricsServer, Label: "metrics_server_enabled", Settings: []string{"metrics_server_tag"}},
 		{Name: AddonNodeLocalDNS, Label: "node_local_dns_enabled", Catalogued: true},
 		{Name: AddonAutoscaler, Label: "auto_scaling_enabled", Catalogued: true},

@@ -103,6 +103,7 @@ func (c *Cloud) seed() error {
 	c.seedCompute()
 	c.seedImages()
 	c.seedVolumes()
+	c.seedShares()
 	c.seedMetal()
 	if err := c.seedNetworks(); err != nil {
 		return err
@@ -256,6 +257,21 @@ func (c *Cloud) Resources(projectID string) map[string][]string {
 				continue
 			}
 			out[kind] = append(out[kind], strings.TrimSpace(o.id+" "+o.name()))
+		}
+	}
+	return out
+}
+
+// Consoles gives the last lines that each host has written, by its name.
+func (c *Cloud) Consoles() map[string][]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string][]string{}
+	for id, guest := range c.nodes {
+		for _, kind := range []string{"server", "node"} {
+			if o := c.get(kind, id); o != nil {
+				out[o.name()] = guest.Console()
+			}
 		}
 	}
 	return out

@@ -41,22 +41,24 @@ func (o *order) place(q *call) *object {
 	})
 }
 
-// build schedules what Nova's compute host does: plug, make volumes, boot.
+// build schedules what Nova's compute host does: plug, make volumes, boot. On a machine with much else to do the clock of the
+// one may ring after that of the other: what boots is plugged in all the same.
 func (q *call) build(server *object, o *order) {
 	latency := q.options.Latency
 	if q.action.Fault == "" {
 		q.after(latency.Port, func() { q.prepare(server, o) })
 	}
 	q.start(latency.ServerBuild, func() {
+		q.prepare(server, o)
 		if q.alive(server) && server.doc.str("status") == "BUILD" && server.doc.str("OS-EXT-STS:task_state") != "deleting" {
 			q.Cloud.activate(server)
 		}
 	}, func(message string) { q.failServer(server, message) })
 }
 
-// prepare plugs the server into its networks and makes its volumes. What can only go wrong here ends in ERROR.
+// prepare plugs the server into its networks and makes its volumes, once. What can only go wrong here ends in ERROR.
 func (q *call) prepare(server *object, o *order) {
-	if !q.alive(server) || server.doc.str("OS-EXT-STS:task_state") == "deleting" {
+	if !q.alive(server) || server.doc.str("OS-EXT-STS:task_state") != "scheduling" {
 		return
 	}
 	if !q.fitsApart(server) {

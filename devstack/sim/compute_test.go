@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/attachinterfaces"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/availabilityzones"
@@ -103,6 +104,17 @@ func TestServerLifeCycle(t *testing.T) {
 	ok(t, servergroups.Delete(ctx, a.compute, group.ID).ExtractErr())
 	if left := c.Resources(a.project); len(left["server"])+len(left["server_group"]) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestAServerThatBootsIsPluggedIn, however late its ports are: a host without an address never joins anything.
+func TestAServerThatBootsIsPluggedIn(t *testing.T) {
+	c := start(t, Options{Speed: 1, Latency: Latency{Port: time.Hour, ServerBuild: time.Millisecond}})
+	a := login(t, c, "demo", "demo")
+	p := a.port(t, a.lan(t, "n", "10.0.0.0/24"), "10.0.0.7")
+	made := must[*servers.Server](t)(servers.Create(t.Context(), a.compute, a.order(t, "s1", p.ID), nil).Extract())
+	if s := a.awaitStatus(t, made.ID, "ACTIVE"); len(s.Addresses) != 1 {
+		t.Errorf("its addresses are %v", s.Addresses)
 	}
 }
 

@@ -82,7 +82,7 @@ func TestFaultsOverHTTP(t *testing.T) {
 	if status, _ := send("DELETE", "/_sim/faults", ""); status != 204 {
 		t.Error(status)
 	}
-	if status, _ := send("POST", "/_sim/endpoints", `{"Type":"container-infra","Name":"magnum","URL":"http://127.0.0.1:1"}`); status != 204 || len(c.Endpoints()) != 11 {
+	if status, _ := send("POST", "/_sim/endpoints", `{"Type":"container-infra","Name":"magnum","URL":"http://127.0.0.1:1"}`); status != 204 || len(c.Endpoints()) != 12 {
 		t.Errorf("%d %v", status, c.Endpoints())
 	}
 }

@@ -137,7 +137,7 @@ func TestCatalogue(t *testing.T) {
 	for _, e := range l.Entries {
 		urls[e.Type] = e.Endpoints[0].URL
 	}
-	if urls["container-infra"] != "http://127.0.0.1:2/v1" || urls["block-storage"] != c.URL()+"/volume/v3/"+a.project || len(urls) != 11 {
+	if urls["container-infra"] != "http://127.0.0.1:2/v1" || urls["block-storage"] != c.URL()+"/volume/v3/"+a.project || len(urls) != 12 {
 		t.Errorf("catalogue: %v", urls)
 	}
 }

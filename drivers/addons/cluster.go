@@ -34,6 +34,8 @@ type Cloud struct {
 	Region    string // "": the only one
 	CA        []byte // PEM of the authority of the cloud's endpoints; empty: those that hosts trust
 	UserID    string
+	UserName  string // with the domain, for whoever takes no id
+	Domain    string
 	Password  string
 	ProjectID string
 
@@ -42,10 +44,17 @@ type Cloud struct {
 	LBProvider        string // "": Octavia's default
 }
 
-// Storage is what kinds of volumes the project may have.
+// Storage is what kinds of volumes and shares the project may have.
 type Storage struct {
 	VolumeTypes       []string
 	DefaultVolumeType string // "": none
+	ShareTypes        []ShareType
+}
+
+// ShareType is one of Manila's.
+type ShareType struct {
+	Name       string
+	OwnServers bool // its shares want a share network
 }
 
 // Format keeps the password out of logs, whatever the verb.

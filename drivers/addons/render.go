@@ -18,6 +18,7 @@ const (
 	CloudConfig   = "cloud-config" // what add-ons that act in the cloud log in with
 	CloudProvider = "cloud-provider"
 	CinderCSI     = "cinder-csi"
+	ManilaCSI     = "manila-csi"
 	MetricsServer = "metrics-server"
 )
 
@@ -27,12 +28,15 @@ func Render(c Cluster, name string) ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, fmt.Errorf("add-on %s: %w", name, err)
 	}
-	if name == CinderCSI {
+	switch name {
+	case CinderCSI:
 		classes, err := c.volumeClasses()
 		if err != nil {
 			return nil, fmt.Errorf("add-on %s: %w", name, err)
 		}
 		objects = append(objects, classes...)
+	case ManilaCSI:
+		objects = append(objects, c.shareClasses()...)
 	}
 	return c.dress(name, objects), nil
 }
@@ -50,6 +54,7 @@ func own(c Cluster, name string) ([]*unstructured.Unstructured, error) {
 	err = t.Execute(&out, map[string]any{"Name": c.Name, "CloudConf": c.cloudConf(), "CA": string(c.Cloud.CA), "ConfigMark": c.configMark(),
 		"ConfigFolder": configFolder, "ConfigFile": configFile, "ConfigCA": configCA,
 		"Provider": versions.provider, "Attacher": versions.attacher, "Provisioner": versions.provisioner, "Resizer": versions.resizer,
+		"NFS": versions.nfs, "ManilaSecret": manilaSecret, "ManilaDriver": manilaDriver, "Login": c.Cloud,
 		"Registrar": versions.registrar, "LiveProbe": versions.liveProbe, "Metrics": versions.metrics})
 	if err != nil {
 		return nil, err

@@ -19,9 +19,10 @@ var update = flag.Bool("update", false, "write the golden files")
 
 func testCluster() addons.Cluster {
 	return addons.Cluster{Name: "dev-x2x2x", KubernetesVersion: "v1.36.5", APIHost: "10.0.0.5", APIPort: 6443, PodCIDR: "10.100.0.0/16", ServiceCIDR: "10.254.0.0/16", DNSDomain: "cluster.local",
-		Cloud: addons.Cloud{AuthURL: "https://keystone.example.org/v3", Region: "RegionOne", UserID: "4d1a", Password: `p"a\ss`, ProjectID: "7c2f",
+		Cloud: addons.Cloud{AuthURL: "https://keystone.example.org/v3", Region: "RegionOne", UserID: "4d1a", UserName: "dev-x2x2x", Domain: "jeroboam", Password: `p"a\ss`, ProjectID: "7c2f",
 			SubnetID: "5b1e", ExternalNetworkID: "9e0d"},
-		Storage: addons.Storage{VolumeTypes: []string{"ssd", "__DEFAULT__", "NVMe (fast)"}, DefaultVolumeType: "__DEFAULT__"}}
+		Storage: addons.Storage{VolumeTypes: []string{"ssd", "__DEFAULT__", "NVMe (fast)"}, DefaultVolumeType: "__DEFAULT__",
+			ShareTypes: []addons.ShareType{{Name: "cephfs-nfs"}, {Name: "generic", OwnServers: true}}}}
 }
 
 func text(t *testing.T, objects []*unstructured.Unstructured) string {
@@ -55,7 +56,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestGolden(t *testing.T) {
-	for _, name := range []string{addons.CloudConfig, addons.CloudProvider, addons.CinderCSI, addons.MetricsServer} {
+	for _, name := range []string{addons.CloudConfig, addons.CloudProvider, addons.CinderCSI, addons.ManilaCSI, addons.MetricsServer} {
 		t.Run(name, func(t *testing.T) {
 			objects, err := addons.Render(testCluster(), name)
 			if err != nil {
@@ -144,6 +145,35 @@ func TestStorageClasses(t *testing.T) {
 					star = "*"
 				}
 				got = append(got, o.GetName()+"="+kind+star)
+			}
+			if s := strings.Join(got, " "); s != tc.want {
+				t.Errorf("classes %s, want %s", s, tc.want)
+			}
+		})
+	}
+}
+
+// TestShareClasses: a type whose shares have servers of their own has a class only where there is a network for them.
+func TestShareClasses(t *testing.T) {
+	for _, tc := range []struct{ name, network, want string }{
+		{"without a share network", "", "manila-nfs=nfs on "},
+		{"with a share network", "5c1d", "manila-generic=generic on 5c1d manila-nfs=nfs on "},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := testCluster()
+			c.Storage.ShareTypes = []addons.ShareType{{Name: "nfs"}, {Name: "generic", OwnServers: true}}
+			c.Settings = map[string]string{"manila_csi_share_network_id": tc.network}
+			objects, err := addons.Render(c, addons.ManilaCSI)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, o := range objects {
+				if o.GetKind() == "StorageClass" {
+					kind, _, _ := unstructured.NestedString(o.Object, "parameters", "type")
+					network, _, _ := unstructured.NestedString(o.Object, "parameters", "shareNetworkID")
+					got = append(got, o.GetName()+"="+kind+" on "+network)
+				}
 			}
 			if s := strings.Join(got, " "); s != tc.want {
 				t.Errorf("classes %s, want %s", s, tc.want)

@@ -11,17 +11,18 @@ type release struct {
 	minor                                                          int // of Kubernetes 1
 	provider, attacher, provisioner, resizer, registrar, liveProbe string
 	metrics                                                        string // metrics-server, by its matrix of versions
+	nfs                                                            string // csi-driver-nfs, which mounts what Manila's plug-in has made
 }
 
 // releases are pinned, the oldest first. A Kubernetes that is newer than all of them gets the last one.
 func releases() []release {
 	return []release{
-		{31, "v1.31.4", "v4.7.0", "v5.1.0", "v1.12.0", "v2.12.0", "v2.14.0", "v0.8.1"},
-		{32, "v1.32.1", "v4.7.0", "v5.1.0", "v1.12.0", "v2.12.0", "v2.14.0", "v0.8.1"},
-		{33, "v1.33.1", "v4.7.0", "v5.1.0", "v1.12.0", "v2.12.0", "v2.14.0", "v0.8.1"},
-		{34, "v1.34.1", "v4.10.0", "v5.3.0", "v1.14.0", "v2.15.0", "v2.17.0", "v0.9.0"},
-		{35, "v1.35.0", "v4.10.0", "v5.3.0", "v1.14.0", "v2.15.0", "v2.17.0", "v0.9.0"},
-		{36, "v1.36.0", "v4.10.0", "v5.3.0", "v1.14.0", "v2.15.0", "v2.17.0", "v0.9.0"},
+		{31, "v1.31.4", "v4.7.0", "v5.1.0", "v1.12.0", "v2.12.0", "v2.14.0", "v0.8.1", "v4.9.0"},
+		{32, "v1.32.1", "v4.7.0", "v5.1.0", "v1.12.0", "v2.12.0", "v2.14.0", "v0.8.1", "v4.9.0"},
+		{33, "v1.33.1", "v4.7.0", "v5.1.0", "v1.12.0", "v2.12.0", "v2.14.0", "v0.8.1", "v4.9.0"},
+		{34, "v1.34.1", "v4.10.0", "v5.3.0", "v1.14.0", "v2.15.0", "v2.17.0", "v0.9.0", "v4.12.1"},
+		{35, "v1.35.0", "v4.10.0", "v5.3.0", "v1.14.0", "v2.15.0", "v2.17.0", "v0.9.0", "v4.12.1"},
+		{36, "v1.36.0", "v4.10.0", "v5.3.0", "v1.14.0", "v2.15.0", "v2.17.0", "v0.9.0", "v4.12.1"},
 	}
 }
 

@@ -119,3 +119,30 @@ func (c *Client) DeleteNode(ctx context.Context, name string) error {
 	}
 	return wrap(ctx, err, "delete node %s", name)
 }
+
+// ForgetStaticPods takes away what the API shows of control planes whose nodes are gone. The cluster does so by itself, up to
+// a minute later; until then kubeadm takes their hosts for control planes.
+func (c *Client) ForgetStaticPods(ctx context.Context) error {
+	nodes, err := c.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, n := range nodes {
+		there[n.Name] = true
+	}
+	return c.eachOf(ctx, podResource(), metav1.ListOptions{Limit: pageSize, LabelSelector: "tier=control-plane"}, func(u *unstructured.Unstructured) error {
+		pod, err := typed[corev1.Pod](u)
+		if _, mirror := u.GetAnnotations()[corev1.MirrorPodAnnotationKey]; err != nil || !mirror || there[pod.Spec.NodeName] {
+			return err
+		}
+		ctx, cancel := c.quiet(ctx)
+		defer cancel()
+		now := int64(0) // nobody is left who could confirm its end
+		err = c.dynamic.Resource(podResource()).Namespace(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return wrap(ctx, err, "delete pod %s of node %s, which is gone", pod.Name, pod.Spec.NodeName)
+	})
+}

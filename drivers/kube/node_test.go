@@ -227,6 +227,22 @@ func drainedNode(api *fakeAPI) {
 	}
 }
 
+// TestForgetStaticPods: those of a node that is gone go; those of others, and pods that are no static ones, stay.
+func TestForgetStaticPods(t *testing.T) {
+	api, c := start(t)
+	api.put(nodePath+"cp-1", `{"kind":"Node","apiVersion":"v1","metadata":{"name":"cp-1"},"spec":{},"status":{}}`)
+	const static = `,"labels":{"tier":"control-plane"},"annotations":{"kubernetes.io/config.mirror":"x"}`
+	api.put(podPath("api-cp-0"), pod("api-cp-0", "cp-0", static, "Running"))
+	api.put(podPath("api-cp-1"), pod("api-cp-1", "cp-1", static, "Running"))
+	api.put(podPath("other"), pod("other", "cp-0", `,"labels":{"tier":"control-plane"}`, "Running"))
+	if err := c.ForgetStaticPods(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"DELETE " + podPath("api-cp-0")}, api.takeWrites()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestDrain(t *testing.T) {
 	api, c := start(t)
 	drainedNode(api)

@@ -111,13 +111,14 @@ func (m *model) ledger() {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(cloud)) {
-		if kind, name, _ := strings.Cut(cloud[id], " "); !recorded[id] && !follows(kind) {
+		if kind, name, _ := strings.Cut(cloud[id], " "); !recorded[id] && !follows(kind, name) {
 			m.t.Errorf("%s %s is in the cloud and not recorded", kind, name)
 		}
 	}
 }
 
-// follows tells whether objects of a kind come and go with another one that is recorded.
-func follows(kind string) bool {
-	return slices.Contains([]string{"listener", "pool", "member", "health_monitor", "healthmonitor", "volume", "security_group_rule", "port", "role_assignment"}, kind)
+// follows tells whether an object comes and goes with another one that is recorded, as ports of load balancers and routers do.
+func follows(kind, name string) bool {
+	return slices.Contains([]string{"listener", "pool", "member", "health_monitor", "healthmonitor", "volume", "security_group_rule", "role_assignment"}, kind) ||
+		kind == "port" && !strings.Contains(name, "-default-") && !strings.Contains(name, "-pool-")
 }

@@ -233,8 +233,12 @@ func (m *model) mend() {
 			m.t.Errorf("the cluster is %s (%s) and there is nothing to retry", a.text("status"), a.text("status_reason"))
 			return
 		}
-		if m.one.do("POST", m.path+"/operations/"+failed+"/actions/retry", nil).status != 202 {
-			m.resizeFailed() // another operation has come since, so it is not repeated but asked for anew
+		if r := m.one.do("POST", m.path+"/operations/"+failed+"/actions/retry", nil); r.status != 202 {
+			if !contains(r.detail(), "newer operation") {
+				m.t.Errorf("a retry of what failed last is refused: HTTP %d %s", r.status, r.detail())
+				return
+			}
+			m.resizeFailed() // so it is not repeated but asked for anew
 		}
 		m.settle()
 	}
@@ -242,9 +246,15 @@ func (m *model) mend() {
 	m.t.Errorf("in spite of retries the cluster is %s: %s", a.text("status"), a.text("status_reason"))
 }
 
-// resizeFailed asks once more for the nodes of the groups that lack some.
+// resizeFailed asks once more for the nodes of the groups that lack some. Where the cluster has gone to rest half-way, it is
+// woken up, as the refusal says.
 func (m *model) resizeFailed() {
 	m.t.Helper()
+	if r := m.one.do("POST", m.path+"/actions/resume", object{}); r.status == 202 {
+		return
+	} else if !contains(r.detail(), "is not hibernated") {
+		m.t.Errorf("a resume is refused: HTTP %d %s", r.status, r.detail())
+	}
 	for _, g := range m.one.want(200, "GET", m.path+"/nodegroups", nil).list("nodegroups") {
 		if strings.HasSuffix(fmt.Sprint(g["status"]), "_FAILED") {
 			m.one.want(202, "POST", m.path+"/actions/resize", object{"node_count": g["node_count"], "nodegroup": g["name"]})

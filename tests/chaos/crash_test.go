@@ -95,6 +95,12 @@ func (w *world) run(t *testing.T, v *victim, op *db.Operation) {
 func (w *world) finish(t *testing.T, op *db.Operation) {
 	t.Helper()
 	heir := w.Conductor(t, rig.ConductorOptions{Owner: "heir", Poll: poll})
+	ended := false
+	defer func() {
+		if !ended {
+			w.story(t, op)
+		}
+	}()
 	testenv.Eventually(t, patience, "the end of the operation", func() bool {
 		if w.Ended(t, op) {
 			return true
@@ -107,6 +113,22 @@ func (w *world) finish(t *testing.T, op *db.Operation) {
 	})
 	if o, err := w.Store.Operation(context.Background(), op.UUID); err != nil || o.Status != db.OpComplete {
 		t.Fatalf("the operation ended as %q: %s (%v)", o.Status, o.Fault, err)
+	}
+	ended = true
+}
+
+// story logs what is known of an operation that has come to no good end.
+func (w *world) story(t *testing.T, op *db.Operation) {
+	t.Helper()
+	l, err := w.Store.Events(context.Background(), op.ClusterUUID, db.EventFilter{OperationUUID: op.UUID, Limit: 1000})
+	if err != nil {
+		t.Log(err)
+	}
+	for _, e := range l {
+		t.Logf("%s %s %s: %s", e.Time.Format("15:04:05.000"), e.Level, e.Step, e.Message)
+	}
+	for name, lines := range w.Cloud.Consoles() {
+		t.Logf("console of %s:\n%s", name, strings.Join(lines, "\n"))
 	}
 }
 

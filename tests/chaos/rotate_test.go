@@ -16,8 +16,12 @@ import (
 func (w *world) sound(t *testing.T, op *db.Operation, has map[string]int) {
 	t.Helper()
 	v, err := w.Store.Cluster(context.Background(), op.ClusterUUID, "")
-	if err != nil || v.Status != ops.UpdateComplete {
-		t.Fatalf("the cluster is %s, want %s (%v)", v.Status, ops.UpdateComplete, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Status != ops.UpdateComplete {
+		w.story(t, op)
+		t.Fatalf("the cluster is %s, want %s", v.Status, ops.UpdateComplete)
 	}
 	for name := range v.SecretRefs {
 		if !slices.Contains(append(ops.SecretNames(), ops.Generation, ops.CredentialGeneration), name) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -277,7 +278,12 @@ func (b *bed) requestWith(clusterUUID string, kind ops.Kind, group string, chang
 // settle waits until nothing is under way and gives the cluster; nil when it is gone.
 func (b *bed) settle(clusterUUID string) *db.ClusterView {
 	b.t.Helper()
-	ctx := context.Background()
+	ctx, ended := context.Background(), false
+	defer func() {
+		if !ended {
+			b.story(clusterUUID)
+		}
+	}()
 	testenv.Eventually(b.t, eventually, "all operations of the cluster to end", func() bool {
 		l, err := b.store.Operations(ctx, clusterUUID, db.OperationFilter{Active: true})
 		if err != nil {
@@ -285,11 +291,28 @@ func (b *bed) settle(clusterUUID string) *db.ClusterView {
 		}
 		return len(l) == 0
 	})
+	ended = true
 	v, err := b.store.Cluster(ctx, clusterUUID, "")
 	if err != nil {
 		return nil
 	}
 	return v
+}
+
+// story logs what is known of a cluster that does not come to an end: its operations, its events, and what its hosts say.
+func (b *bed) story(clusterUUID string) {
+	b.t.Helper()
+	l, err := b.store.Operations(context.Background(), clusterUUID, db.OperationFilter{})
+	if err != nil {
+		b.t.Log(err)
+	}
+	for _, o := range l {
+		b.t.Logf("operation %s: %s, of %q until %d, woken at %d, at %d; %s", o.Kind, o.Status, o.Owner, o.LeaseExpiresAt, o.WakeAt, time.Now().UnixMilli(), o.State)
+	}
+	b.t.Logf("events:\n%s", b.events(clusterUUID))
+	for name, lines := range b.cloud.Consoles() {
+		b.t.Logf("console of %s:\n%s", name, strings.Join(lines, "\n"))
+	}
 }
 
 func (b *bed) events(clusterUUID string) string {

@@ -30,7 +30,7 @@ func (b *bed) maintain(id string, m ops.Maintenance) {
 func TestAddonsFollowTheCloud(t *testing.T) {
 	t.Parallel()
 	b, _, w, id := watched(t, order{name: "dev", masters: 1, workers: 1, cluster: func(s *ops.ClusterSpec) {
-		s.Addons = []string{ops.AddonCinderCSI, ops.AddonMetricsServer}
+		s.Addons = []string{ops.AddonCinderCSI, ops.AddonManilaCSI, ops.AddonMetricsServer}
 	}})
 	v := b.view(id)
 	c, admin := b.clientset(v), b.person("admin")
@@ -38,6 +38,9 @@ func TestAddonsFollowTheCloud(t *testing.T) {
 	b.quiet(id, "a comparison of whole add-ons", func() { b.drift(w) })
 	types := cinder + b.project + "/types"
 	whole := b.addonObjects(v)
+	if all := strings.Join(whole, " "); !strings.Contains(all, "class/manila-nfs=manila-csi") || strings.Contains(all, "manila-generic") {
+		t.Errorf("objects %s", all)
+	}
 	for _, tc := range []struct {
 		name, says string
 		change     func() error

@@ -44,10 +44,10 @@ func TestAddonsAreAccepted(t *testing.T) {
 	}
 	facts := addons.Cluster{Name: "dev-x2x2x", KubernetesVersion: binaries.Releases()[0].Kubernetes, PodCIDR: "10.100.0.0/16", ServiceCIDR: "10.254.0.0/16", DNSDomain: "cluster.local", Settings: map[string]string{},
 		Cloud:   addons.Cloud{AuthURL: "https://keystone.example.org/v3", UserID: "u", Password: "p", ProjectID: "p", CA: []byte("a certificate")},
-		Storage: addons.Storage{VolumeTypes: []string{"ssd", "__DEFAULT__"}}}
+		Storage: addons.Storage{VolumeTypes: []string{"ssd", "__DEFAULT__"}, ShareTypes: []addons.ShareType{{Name: "nfs"}}}}
 	all := func() []*unstructured.Unstructured {
 		var objects []*unstructured.Unstructured
-		for _, name := range []string{addons.CloudConfig, addons.CloudProvider, addons.CinderCSI, addons.MetricsServer} {
+		for _, name := range []string{addons.CloudConfig, addons.CloudProvider, addons.CinderCSI, addons.ManilaCSI, addons.MetricsServer} {
 			l, err := addons.Render(facts, name)
 			if err != nil {
 				t.Fatal(err)
@@ -79,7 +79,7 @@ func TestAddonsAreAccepted(t *testing.T) {
 	}
 	apply()
 	first := versions()
-	if len(first) != 4 {
+	if len(first) != 6 {
 		t.Errorf("daemon sets and classes: %v", first)
 	}
 	apply()

@@ -33,8 +33,11 @@ const (
 	password = "secret"
 )
 
-// impatient has the conductor heal after half a minute instead of five.
-const impatient = `[kubernetes]
+// impatient is a configuration for a cloud that needs no time: the conductor looks more often, and heals after half a minute
+// instead of five.
+const impatient = `[conductor]
+poll_interval = 1
+[kubernetes]
 health_polling_interval = 5
 [periodic]
 heal_after = 30
@@ -88,11 +91,11 @@ func namespaced(t *testing.T, addons bool) *namespaces.Bed {
 
 func imageName(version string) string { return "debian-12-kube-" + version }
 
-// newBed starts cloud and service.
-func newBed(t *testing.T) *bed {
+// newBed starts cloud and service, with what is to be configured.
+func newBed(t *testing.T, options string) *bed {
 	t.Helper()
 	b := newCloud(t)
-	b.serveAccount()
+	b.serveAccount(options)
 	return b
 }
 
@@ -137,14 +140,14 @@ func newCloudOf(t *testing.T, hosts *namespaces.Bed) *bed {
 }
 
 // serveAccount starts the all-in-one for the user's account.
-func (b *bed) serveAccount() {
+func (b *bed) serveAccount(options string) {
 	b.Helper()
 	clouds := filepath.Join(b.folder, "clouds.yaml")
 	text := fmt.Sprintf("clouds:\n  mine:\n    region_name: %s\n    auth: {auth_url: %q, username: %s, password: %s, project_name: %s, user_domain_name: Default, project_domain_name: Default}\n",
 		sim.Region, b.cloud.AuthURL(), user, password, user)
 	b.write(clouds, text)
 	config := filepath.Join(b.folder, "jeroboam.conf")
-	b.write(config, impatient)
+	b.write(config, options)
 	listen := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(b))
 	b.serve(listen, []string{"OS_CLIENT_CONFIG_FILE=" + clouds}, "--os-cloud", "mine", "--listen", listen, "--data-dir", filepath.Join(b.folder, "data"), "--config-file", config, "--debug")
 }

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -59,6 +60,7 @@ func TestHosts(t *testing.T) {
 		}
 	})
 	t.Run("floating IP", func(t *testing.T) { w.as(t).floats("one") })
+	t.Run("volume", func(t *testing.T) { w.as(t).carries(ids) })
 	t.Run("reboot", func(t *testing.T) {
 		w := w.as(t)
 		w.mark("one")
@@ -191,6 +193,43 @@ func (w *wired) boot(name string) string {
 	}
 	return id(w.make(w.compute, "servers", "server", map[string]any{"name": name, "flavorRef": "3", "imageRef": w.image(), "networks": []any{map[string]any{"port": id(port)}},
 		"user_data": base64.StdEncoding.EncodeToString([]byte(webServers))}))
+}
+
+// carries takes a volume with a file system from one host to the other.
+func (w *wired) carries(ids map[string]string) {
+	w.Helper()
+	volume := w.make(w.volume, "volumes", "volume", map[string]any{"size": 1})
+	path := w.volume.ServiceURL("volumes", id(volume))
+	status := func(want string) {
+		w.Helper()
+		testenv.Eventually(w, time.Minute, "the volume to be "+want, func() bool {
+			var out struct{ Volume struct{ Status string } }
+			return w.ask(w.volume, http.MethodGet, path, nil, &out) == nil && out.Volume.Status == want
+		})
+	}
+	device := "/dev/disk/by-id/virtio-" + id(volume)[:20]
+	for _, x := range []struct{ host, script string }{
+		{"one", "mkfs.ext4 -q %[1]s && mount %[1]s /mnt && echo kept >/mnt/file && umount /mnt"},
+		{"two", "mount %[1]s /mnt && grep kept /mnt/file && umount /mnt"},
+	} {
+		status("available")
+		attachments := w.compute.ServiceURL("servers", ids[x.host], "os-volume_attachments")
+		if err := w.ask(w.compute, http.MethodPost, attachments, map[string]any{"volumeAttachment": map[string]any{"volumeId": id(volume)}}, nil); err != nil {
+			w.Fatal(err)
+		}
+		testenv.Eventually(w, time.Minute, x.host+" to see the volume", func() bool { _, err := w.on(x.host, "test", "-b", device); return err == nil })
+		if out, err := w.on(x.host, "sh", "-ec", fmt.Sprintf(x.script, device)); err != nil {
+			w.Errorf("%s: %v: %s", x.host, err, out)
+		}
+		if err := w.ask(w.compute, http.MethodDelete, attachments+"/"+id(volume), nil, nil); err != nil {
+			w.Fatal(err)
+		}
+		testenv.Eventually(w, time.Minute, x.host+" to see it no more", func() bool { _, err := w.on(x.host, "test", "-e", device); return err != nil })
+	}
+	status("available")
+	if err := w.ask(w.volume, http.MethodDelete, path, nil, nil); err != nil {
+		w.Fatal(err)
+	}
 }
 
 func (w *wired) act(server, name string, argument any) {

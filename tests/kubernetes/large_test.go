@@ -15,7 +15,7 @@ const changeTimeout = 30 * time.Minute
 
 // TestHighlyAvailable is the life of a cluster of three control planes behind a load balancer and two workers.
 func TestHighlyAvailable(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, impatient)
 	version := binaries.Releases()[0].Kubernetes
 	c := b.create("large", b.template(version), 3, 2, true, map[string]string{"auto_healing_enabled": "true"})
 	within(t, c, "every node is ready", func(c *cluster) { c.has(3, 2, version) })
@@ -45,7 +45,7 @@ func TestHighlyAvailable(t *testing.T) {
 
 // TestUpgrade takes a cluster to the next minor version, with what runs in it.
 func TestUpgrade(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, impatient)
 	newest, older := binaries.Releases()[0].Kubernetes, binaries.Releases()[1].Kubernetes
 	next := b.template(newest)
 	c := b.create("older", b.template(older), 3, 1, true, nil)

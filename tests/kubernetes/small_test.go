@@ -7,9 +7,9 @@ import (
 	binaries "github.com/jeroboam-cloud/jeroboam/devstack/kubernetes"
 )
 
-// TestOneAndOne: one control plane without a load balancer, and one worker.
+// TestOneAndOne: one control plane without a load balancer, and one worker, by a service as it is without configuration.
 func TestOneAndOne(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, "")
 	version := binaries.Releases()[0].Kubernetes
 	c := b.create("small", b.template(version), 1, 1, false, nil)
 	within(t, c, "every node is ready", func(c *cluster) { c.has(1, 1, version) })

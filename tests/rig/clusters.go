@@ -189,6 +189,26 @@ func (r *Rig) RequestWith(t testing.TB, clusterUUID string, kind ops.Kind, group
 	return op
 }
 
+// AddGroup stores a node group of the default workers' kind and the operation that makes it.
+func (r *Rig) AddGroup(t testing.TB, clusterUUID, name string, count int) *db.Operation {
+	t.Helper()
+	err := r.Store.ChangeCluster(context.Background(), clusterUUID, func(s *db.Snapshot) error {
+		for _, g := range s.NodeGroups {
+			if g.IsDefault && g.Role == db.RoleWorker {
+				x := *g
+				x.ID, x.UUID, x.Name, x.IsDefault, x.NodeCount, x.Status, x.CreatedAt = 0, uuid.NewString(), name, false, count, ops.CreateInProgress, time.Now()
+				s.NodeGroups = append(s.NodeGroups, &x)
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.RequestWith(t, clusterUUID, ops.NodeGroupCreate, name, nil, nil)
+}
+
 // Unplug deletes a host in the cloud behind the cluster's back.
 func (r *Rig) Unplug(t testing.TB, clusterUUID, node string) {
 	t.Helper()

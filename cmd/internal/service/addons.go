@@ -19,7 +19,7 @@ import (
 // Addons is group [addons].
 type Addons struct {
 	Enabled   []string `opt:"enabled" help:"Add-ons of clusters whose labels do not speak of them: cloud-provider, cinder-csi, manila-csi, metrics-server, node-local-dns, cluster-autoscaler"`
-	Catalogue string   `opt:"catalogue" help:"YAML file that says where manifests of others are on a mirror of yours, for API and conductors: a list entries, each with name (flannel, calico, cilium, manila-csi, node-local-dns, cluster-autoscaler, or a value of label ingress_controller), version, kubernetes (minor versions), url (https), sha256, and replace (texts of the manifest and what clusters have in their place, such as \"{pod_cidr}\"). Without it users bring the network of pods, whatever the network driver"`
+	Catalogue string   `opt:"catalogue" help:"YAML file that says where manifests of others are on a mirror of yours, for API and conductors: a list entries, each with name (flannel, calico, cilium, node-local-dns, cluster-autoscaler, or a value of label ingress_controller), version, kubernetes (minor versions), url (https), sha256, and replace (texts of the manifest and what clusters have in their place, such as \"{pod_cidr}\"). Without it users bring the network of pods, whatever the network driver"`
 	CAFile    string   `opt:"cafile" help:"Certificates of the authorities that the mirror is trusted by; unset: those of the system"`
 	AuthURL   string   `opt:"auth_url" help:"Keystone as clusters reach it; unset: [keystone_authtoken] www_authenticate_uri, or else [keystone_auth] auth_url"`
 }
@@ -52,7 +52,7 @@ func (a Addons) check() error {
 
 // addonSources are what conductors make add-ons of.
 func (c *Config) addonSources() (cluster.AddonSources, error) {
-	out := cluster.AddonSources{AuthURL: c.Addons.AuthURL, Region: c.Cloud.RegionName}
+	out := cluster.AddonSources{AuthURL: c.Addons.AuthURL, Region: c.Cloud.RegionName, UserDomain: c.ServiceUser.Domain}
 	for _, url := range []string{c.AuthToken.WWWAuthenticateURI, c.Cloud.AuthURL} {
 		if out.AuthURL == "" {
 			out.AuthURL = url

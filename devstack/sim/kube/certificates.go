@@ -379,6 +379,11 @@ func (m *machine) writeLeaf(kind leafKind, server string, addresses []string, no
 func (m *machine) manifest(name string) []byte {
 	pod := staticPod(m.name(), name)
 	pod.Name, pod.Spec.NodeName, pod.Annotations = name, "", nil
-	pod.Spec.Containers = []corev1.Container{{Name: name, Image: "registry.k8s.io/" + name + ":" + m.plan.registration.version}}
+	pod.Spec.Containers = []corev1.Container{{Name: name, Image: m.image(name)}}
 	return encodeYAML(pod)
+}
+
+// image of a component, as the host's kubeadm installs it.
+func (m *machine) image(name string) string {
+	return "registry.k8s.io/" + name + ":" + m.plan.registration.version
 }

@@ -259,6 +259,7 @@ func staticPod(node, component string) *corev1.Pod {
 // showStaticPod makes a component's pod anew when it starts, and says that it is not ready when it has stopped.
 func (c *cluster) showStaticPod(m *machine, component string, runs bool) error {
 	pod := staticPod(m.name(), component)
+	pod.Spec.Containers[0].Image = m.image(component)
 	if content, err := m.drive.read(manifestFolder + "/" + component + ".yaml"); err == nil {
 		var manifest corev1.Pod
 		if err := decodeStrict(content, &manifest); err != nil {

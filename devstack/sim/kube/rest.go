@@ -277,7 +277,8 @@ func (s *server) deleteCollection(r *http.Request, q *query) (any, error) {
 	return metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}, err
 }
 
-// remove deletes an object, and what is in it when it is a namespace, or of it when it is a node.
+// remove deletes an object, and what is in it when it is a namespace. Static pods of a node stay: the collector of such pods
+// comes to them up to a minute later, which is longer than kubeadm waits before it looks at them.
 func (c *cluster) remove(t *transaction, k *kind, before object) {
 	if k.Kind == "Namespace" {
 		for _, inner := range c.schema.kinds {
@@ -286,22 +287,6 @@ func (c *cluster) remove(t *transaction, k *kind, before object) {
 			}
 			for _, o := range t.list(inner, before.GetName()) {
 				t.remove(inner, o)
-			}
-		}
-	}
-	if k.Kind == "Node" { // pods that are bound to no node go, too
-		for _, name := range components() {
-			if pod, there := t.get(c.schema.kind("Pod"), systemNamespace, name+"-"+before.GetName()); there {
-				t.remove(c.schema.kind("Pod"), pod)
-			}
-		}
-	}
-	if k.Kind == "Node" { // its static pods are collected within a moment
-		pods := c.schema.kind("Pod")
-		for _, o := range t.list(pods, systemNamespace) {
-			name, _, _ := unstructured.NestedString(o.Object, "spec", "nodeName")
-			if _, static := o.GetAnnotations()[corev1.MirrorPodAnnotationKey]; static && name == before.GetName() {
-				t.remove(pods, o)
 			}
 		}
 	}

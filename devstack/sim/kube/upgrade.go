@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 )
 
@@ -88,7 +89,7 @@ func (p *process) upgradeNode(ctx context.Context) error {
 }
 
 // upgradeAddons is what kubeadm does about kube-proxy and CoreDNS. The simulator runs neither, but kubeadm looks at what it
-// finds: its own version and that of every control plane.
+// finds: its own version and the pods of all API servers. Where one has another image it does nothing, and ends well.
 func (p *process) upgradeAddons() error {
 	m := p.shell.machine
 	own, err := m.installed("kubeadm")
@@ -98,7 +99,29 @@ func (p *process) upgradeAddons() error {
 	if _, version := m.cluster.release(); own != version {
 		return fmt.Errorf("this version of kubeadm, %s, does not upgrade add-ons of a cluster of version %s", own, version)
 	}
+	if behind := m.cluster.apiServersWithout("registry.k8s.io/" + componentAPI + ":" + own); len(behind) > 0 {
+		_, err := fmt.Fprintf(p.ctx.Stdout, "[upgrade/addon] Skipping upgrade of addons because control plane instances %v have not been upgraded\n", behind)
+		return err
+	}
 	return nil
+}
+
+// apiServersWithout lists the nodes on which, as their pods say, an API server has another image.
+func (c *cluster) apiServersWithout(image string) []string {
+	var nodes []string
+	_ = c.store.do(func(t *transaction) error {
+		for _, o := range t.list(c.schema.kind("Pod"), systemNamespace) {
+			var pod corev1.Pod
+			if o.GetLabels()["component"] != componentAPI || runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &pod) != nil {
+				continue
+			}
+			if pod.Spec.Containers[0].Image != image {
+				nodes = append(nodes, pod.Spec.NodeName)
+			}
+		}
+		return nil
+	})
+	return nodes
 }
 
 // upgradeComponents renews all certificates, as kubeadm does, and waits until the components run at their version.
