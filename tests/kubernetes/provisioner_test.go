@@ -37,6 +37,7 @@ kind: StorageClass
 metadata: {name: cinder-hdd}
 provisioner: cinder.csi.openstack.org
 parameters: {type: hdd, csi.storage.k8s.io/fstype: ext4}
+allowVolumeExpansion: true
 ---
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -45,7 +46,7 @@ spec: {accessModes: [ReadWriteOnce], storageClassName: cinder-hdd, resources: {r
 `
 
 // TestCinderWithoutHosts: the controller's side of the volume plug-in with the real programs, as processes on loopback: a claim
-// is bound to a volume of its type, the volume is attached to a server, and both go again.
+// is bound to a volume of its type, which grows, is attached to a server, and goes with the claim.
 func TestCinderWithoutHosts(t *testing.T) {
 	access := apiServer(t)
 	b := &bed{T: t, folder: t.TempDir(), kubectl: cache(t).Program(binaries.Releases()[0], "kubectl")}
@@ -87,6 +88,8 @@ func TestCinderWithoutHosts(t *testing.T) {
 	if !strings.Contains(types, "hdd") {
 		t.Errorf("volumes of types %s", types)
 	}
+	c.do("patch", "pvc", "kept", "-p", `{"spec": {"resources": {"requests": {"storage": "2Gi"}}}}`)
+	c.eventually(3*time.Minute, "the volume to be larger", func(out string) bool { return out == "2Gi" }, "get", "pv", volume, "-o", "jsonpath={.spec.capacity.storage}")
 	c.apply("apiVersion: storage.k8s.io/v1\nkind: VolumeAttachment\nmetadata: {name: one}\nspec: {attacher: cinder.csi.openstack.org, nodeName: paper, source: {persistentVolumeName: " + volume + "}}\n")
 	c.eventually(3*time.Minute, "the volume to be attached", func(out string) bool { return out == "true" }, "get", "volumeattachment", "one", "-o", "jsonpath={.status.attached}")
 	c.do("delete", "volumeattachment", "one")
