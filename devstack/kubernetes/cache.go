@@ -144,7 +144,7 @@ func publish(from, to string) error {
 
 // Program is where a program of a release is; "" when no release has one of that name.
 func (c Cache) Program(r Release, name string) string {
-	for _, m := range modulesOf(r) {
+	for _, m := range append(modulesOf(r), addonModules()...) {
 		for _, p := range m.programs {
 			if p.name == name {
 				return c.program(m, name)

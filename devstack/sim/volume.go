@@ -10,6 +10,7 @@ func volumeRoutes() []route {
 		{"GET", "/volumes/{id}", 200, showVolume, false},
 		{"PUT", "/volumes/{id}", 200, updateVolume, false},
 		{"DELETE", "/volumes/{id}", 202, deleteVolume, false},
+		{"POST", "/volumes/{id}/action", 202, extendVolume, false},
 		{"GET", "/snapshots", 200, listSnapshots, false},
 		{"GET", "/snapshots/detail", 200, listSnapshots, false},
 		{"POST", "/snapshots", 202, createSnapshot, false},
@@ -99,6 +100,30 @@ func listVolumes(q *call) (any, error) {
 	all := q.admin() && q.query.Has("all_tenants")
 	return q.list(listing{kind: "volume", collection: "volumes", sees: func(o *object) bool { return all || o.project == q.project() },
 		filters: map[string]func(*object, string) bool{"project_id": func(o *object, value string) bool { return o.project == value }}})
+}
+
+// extendVolume is the only action that there is.
+func extendVolume(q *call) (any, error) {
+	in, err := q.input("os-extend")
+	if err != nil {
+		return nil, badRequest("There is no such action: %s", q.raw)
+	}
+	o := q.own("volume", q.arg("id"))
+	if o == nil {
+		return nil, fail(http.StatusNotFound, "", "Volume %s could not be found.", q.arg("id"))
+	}
+	size, before, status := in.num("new_size"), o.doc.num("size"), o.doc.str("status")
+	switch {
+	case status != "available" && status != "in-use":
+		return nil, badRequest("Invalid volume: Volume %s status must be available or in-use to extend, currently %s.", o.id, status)
+	case size <= before:
+		return nil, badRequest("Invalid input received: New size for extend must be greater than current size. (current: %d, extended: %d).", before, size)
+	case q.over("gigabytes", o.project, q.gigabytes(o.project), size-before):
+		return nil, fail(http.StatusRequestEntityTooLarge, "", "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed gigabytes quota.")
+	}
+	o.doc["status"] = "extending"
+	q.after(q.options.Latency.Volume, func() { o.doc["status"], o.doc["size"] = status, size })
+	return nil, nil
 }
 
 func (c *Cloud) gigabytes(project string) int {
