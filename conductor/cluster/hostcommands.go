@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -52,7 +53,7 @@ func (w *work) restarted(ctx context.Context, n *db.Node, command string, compon
 	if err != nil {
 		return drivers.FromError(err)
 	}
-	waiting, err := c.ComponentsRestarted(ctx, n.Name, kube.Mark(w.run(), command), components)
+	waiting, err := c.ComponentsRestarted(ctx, n.Name, marksFrom(w.run(), command), components)
 	if err == nil && waiting == "" {
 		err = c.Ready(ctx)
 	}
@@ -65,6 +66,23 @@ func (w *work) restarted(ctx context.Context, n *db.Node, command string, compon
 		return drivers.Continue(w.soon(), "%s", waiting)
 	}
 	return w.etcdWhole(ctx, w.joined(db.RoleMaster))
+}
+
+// restarts are the commands that restart components, in the order in which they come.
+var restarts = []string{string(phaseTrust), string(phaseIssue), serveCommand, string(phaseDrop)}
+
+// marksFrom are those by which components tell that they were restarted by a command, or by one that comes after it: a
+// conductor that dies may have gone on to that one, and not have lived to write down that this one was done.
+func marksFrom(run, command string) []string {
+	later := []string{command}
+	if i := slices.Index(restarts, command); i >= 0 {
+		later = restarts[i:]
+	}
+	marks := make([]string, 0, len(later))
+	for _, name := range later {
+		marks = append(marks, kube.Mark(run, name))
+	}
+	return marks
 }
 
 // forgetCommands takes away what scripts have left on the cluster: of this operation, or of earlier ones as well.

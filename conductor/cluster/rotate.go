@@ -50,7 +50,7 @@ func (b *builder) rotateCA() {
 	rolled := b.inPhase(phaseIssue, rollout, rolloutPatience+deadlineCall, func(ctx context.Context) drivers.Result { return w.rollOut(ctx, since) }, kubelets...)
 
 	served := oneByOne(masters, []string{rolled}, func(n *db.Node, needs []string) string {
-		return b.restart(phaseDrop, n, "serve", "new certificate of the API", []string{kube.CertificateAPIServer}, []string{kube.ComponentAPIServer}, needs)
+		return b.restart(phaseDrop, n, serveCommand, "new certificate of the API", []string{kube.CertificateAPIServer}, []string{kube.ComponentAPIServer}, needs)
 	})
 	dropped := append(b.install(phaseDrop, "the new authority alone", nil, masters, served...), b.install(phaseDrop, "the new authority alone", nil, workers, served...)...)
 	info := b.inPhase(phaseDrop, "cluster-info has the new authority alone", deadlineCall, func(ctx context.Context) drivers.Result { return w.publish(ctx, phaseDrop) }, dropped...)
@@ -68,6 +68,9 @@ const (
 	phaseIssue phase = "issue"
 	phaseDrop  phase = "drop"
 )
+
+// serveCommand gives API servers their new certificates, before the phase drop has its own command.
+const serveCommand = "serve"
 
 // inPhase adds a task that has nothing to do when its phase is over, or was before this operation.
 func (b *builder) inPhase(p phase, name string, deadline time.Duration, run func(ctx context.Context) drivers.Result, needs ...string) string {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -68,9 +69,9 @@ func (c *Client) PodsTrust(ctx context.Context, ca []byte) (bool, error) {
 	return bytes.Equal(bytes.TrimSpace([]byte(text)), bytes.TrimSpace(ca)), nil
 }
 
-// ComponentsRestarted tells what is waited for until components of a control plane run that were restarted with this mark;
+// ComponentsRestarted tells what is waited for until components of a control plane run that were restarted with one of the marks;
 // "" when they do, and say that they are ready.
-func (c *Client) ComponentsRestarted(ctx context.Context, node, mark string, components []string) (waiting string, err error) {
+func (c *Client) ComponentsRestarted(ctx context.Context, node string, marks, components []string) (waiting string, err error) {
 	ctx, cancel := c.quiet(ctx)
 	defer cancel()
 	for _, name := range components {
@@ -88,7 +89,7 @@ func (c *Client) ComponentsRestarted(ctx context.Context, node, mark string, com
 		if err != nil {
 			return "", err
 		}
-		if pod.Labels[RestartedLabel] != mark {
+		if !slices.Contains(marks, pod.Labels[RestartedLabel]) {
 			return name + " of " + node + " to be started again", nil
 		}
 		if !podReady(pod) {

@@ -33,6 +33,7 @@ runcmd:
 
 // TestHosts holds the test bed itself to what it says: hosts boot, restart and go, and their network keeps its rules.
 func TestHosts(t *testing.T) {
+	before := beds(t)
 	b := newCloud(t)
 	w := &wired{bed: b}
 	w.lay()
@@ -103,17 +104,20 @@ func TestHosts(t *testing.T) {
 		testenv.Eventually(t, time.Minute, "the server to be gone", func() bool { return len(w.servers()) == 1 })
 	})
 	b.cloud.Close()
-	left, err := filepath.Glob(filepath.Join(cache(t).Nodes(), "*"))
-	if err != nil {
-		t.Fatal(err)
+	if left := slices.DeleteFunc(beds(t), func(path string) bool { return slices.Contains(before, path) }); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
-	groups, err := filepath.Glob("/sys/fs/cgroup/*/jeroboam-bed-*")
-	if err != nil {
-		t.Fatal(err)
+}
+
+// beds are the folders and control groups of all that there are, or that anybody has left.
+func beds(t *testing.T) []string {
+	t.Helper()
+	folders, err1 := filepath.Glob(filepath.Join(cache(t).Nodes(), "*"))
+	groups, err2 := filepath.Glob("/sys/fs/cgroup/*/jeroboam-bed-*")
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
 	}
-	if len(left)+len(groups) > 0 {
-		t.Errorf("left behind: %v %v", left, groups)
-	}
+	return append(folders, groups...)
 }
 
 // wired is a network with hosts on it.

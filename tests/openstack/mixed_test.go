@@ -87,17 +87,12 @@ func anotherImage(t *testing.T) string {
 	return x.ID
 }
 
-// upgrade brings a cluster, or one of its node groups, to another image, and insists on its machines being those of before,
-// made anew.
-func upgrade(t *testing.T, x *stack.Tenant, m metal, cluster, group string, more map[string]any) {
+// upgrade brings a cluster to another image, and insists on its machines being those of before, made anew.
+func upgrade(t *testing.T, x *stack.Tenant, m metal, cluster string, more map[string]any) {
 	t.Helper()
 	since, before, image := time.Now(), m.of(x.ProjectID), anotherImage(t)
 	template(t, x, body(map[string]any{"name": "other", "image_id": image}, more))
-	request := map[string]any{"cluster_template": "other", "max_batch_size": 2}
-	if group != "" {
-		request["nodegroup"] = group
-	}
-	x.Want(t, 202, "POST", "/v1/clusters/"+cluster+"/actions/upgrade", request)
+	x.Want(t, 202, "POST", "/v1/clusters/"+cluster+"/actions/upgrade", map[string]any{"cluster_template": "other", "max_batch_size": 2})
 	x.Settled(t, cluster, "UPDATE_COMPLETE", patience)
 	took(t, "an upgrade of machines where they are", since)
 	after := m.of(x.ProjectID)
@@ -153,7 +148,41 @@ func TestMixed(t *testing.T) {
 		}
 	}
 	heal(t, x, m)
-	upgrade(t, x, m, "mix", "metal", map[string]any{"labels": labels})
+
+	remove(t, x, id)
+	left := c.of(x.ProjectID, s.DomainID)
+	c.parts(left, x.ProjectID)
+	nothingLeft(t, left)
+	testenv.Eventually(t, patience, "all nodes to be available again", func() bool { return m.free() >= all })
+}
+
+// ready counts the nodes of a cluster that are.
+func ready(t *testing.T, x *stack.Tenant, cluster string) int {
+	t.Helper()
+	count := 0
+	for _, n := range x.Want(t, 200, "GET", "/v1/clusters/"+cluster+"/nodes", nil).JSON(t)["nodes"].([]any) {
+		if n.(map[string]any)["ready"] == true {
+			count++
+		}
+	}
+	return count
+}
+
+// TestMixedUpgrade of a cluster of servers and machines: others take the servers' places, and the machines are made anew.
+func TestMixedUpgrade(t *testing.T) {
+	testenv.Require(t, testenv.OpenStack)
+	s := stack.Start(t, stack.Options{Real: true, Conductors: 1})
+	x, c, m := s.One, administrator(t, s), newMetal(t)
+	boot(t)
+	all := m.free()
+	template(t, x, nil)
+	id := create(t, x, "mix", map[string]any{"master_count": 1, "node_count": 1})
+	x.Want(t, 202, "POST", "/v1/clusters/mix/nodegroups", map[string]any{"name": "metal", "node_count": 2, "flavor_id": "bm.general", "merge_labels": true, "labels": map[string]any{"server_type": "bm"}})
+	x.Settled(t, "mix", "UPDATE_COMPLETE", patience)
+	upgrade(t, x, m, "mix", nil)
+	if n := ready(t, x, "mix"); n != 4 {
+		t.Errorf("%d nodes are ready, want 4", n)
+	}
 
 	remove(t, x, id)
 	left := c.of(x.ProjectID, s.DomainID)
@@ -176,15 +205,9 @@ func TestMetalControlPlane(t *testing.T) {
 	if n := len(m.of(x.ProjectID)); n != 3 {
 		t.Errorf("%d machines are the project's, want 3", n)
 	}
-	upgrade(t, x, m, "metal", "", masters)
-	ready := 0
-	for _, n := range x.Want(t, 200, "GET", "/v1/clusters/metal/nodes", nil).JSON(t)["nodes"].([]any) {
-		if n.(map[string]any)["ready"] == true {
-			ready++
-		}
-	}
-	if ready != 4 {
-		t.Errorf("%d nodes are ready, want 4", ready)
+	upgrade(t, x, m, "metal", masters)
+	if n := ready(t, x, "metal"); n != 4 {
+		t.Errorf("%d nodes are ready, want 4", n)
 	}
 
 	remove(t, x, id)

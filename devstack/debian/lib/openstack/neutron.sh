@@ -13,7 +13,9 @@ neutron_make() {
     as neutron neutron-db-manage --config-file "$DIR/neutron/neutron.conf" upgrade heads
 }
 
-# Networks public and lan are flat: each stands for a wire of that name. The quotas leave room for a few clusters.
+# Networks public and lan are flat: each stands for a wire of that name. The quotas leave room for a few clusters. Ironic's
+# conductor keeps a connection for every call it ever made, each of which holds one of the API's threads: with the hundred
+# that there are by default Neutron answers nobody new after some dozens of deployments.
 neutron_conf() {
   cat <<INI
 [DEFAULT]
@@ -24,6 +26,8 @@ core_plugin = ml2
 service_plugins = router
 auth_strategy = keystone
 api_workers = 0
+wsgi_default_pool_size = 1000
+client_socket_timeout = 60
 rpc_workers = 0
 rpc_state_report_workers = 0
 dhcp_agent_notification = false
