@@ -159,7 +159,7 @@ func byID(id string) string { return "/dev/disk/by-id/virtio-" + id[:min(len(id)
 // reveal makes the device known in a host.
 func (v *volumes) reveal(id string, x *volume, pid int) error {
 	path := fmt.Sprintf("/dev/loop%d", x.number)
-	script := fmt.Sprintf("mkdir -p /dev/disk/by-id; [ -e %[1]s ] || mknod -m 660 %[1]s b %[2]d %[3]d; ln -sf %[1]s %[4]s", path, loopMajor, x.number, byID(id))
+	script := fmt.Sprintf("mkdir -p /dev/disk/by-id; [ -e %[1]s ] || mknod %[1]s b %[2]d %[3]d; ln -sf %[1]s %[4]s", path, loopMajor, x.number, byID(id))
 	if err := inHost(pid, script); err != nil {
 		return fmt.Errorf("show volume %s to host %s: %w", id, x.host, err)
 	}
