@@ -16,7 +16,7 @@ import (
 )
 
 // conformance names those of Kubernetes' conformance tests that need no container image but the one that every node has, in
-// two halves. The others need images of a registry; one of API chunking waits five minutes for etcd.
+// two halves. The others need images of a registry; one of API chunking and one of quotas wait five minutes for something.
 func conformance() (machinery, others string) {
 	oneOf := func(parts ...string) string { return `(` + strings.Join(parts, "|") + `).*\[Conformance\]` }
 	return oneOf(`\[sig-api-machinery\] (API priority and fairness|AggregatedDiscovery|CustomResource(Definition|FieldSelectors|PublishOpenAPI)|Discovery|FieldValidation|Garbage collector|` +
