@@ -20,7 +20,7 @@ import (
 func conformance() (machinery, others string) {
 	oneOf := func(parts ...string) string { return `(` + strings.Join(parts, "|") + `).*\[Conformance\]` }
 	return oneOf(`\[sig-api-machinery\] (API priority and fairness|AggregatedDiscovery|CustomResource(Definition|FieldSelectors|PublishOpenAPI)|Discovery|FieldValidation|Garbage collector|` +
-			`MutatingAdmissionPolicy|Namespaces|ResourceQuota|Servers with support for (API chunking should return|Table)|StorageVersionMigration|ValidatingAdmissionPolicy|Watchers|server version)`),
+			`MutatingAdmissionPolicy|Namespaces|ResourceQuota should (be|create|manage|verify)|Servers with support for (API chunking should return|Table)|StorageVersionMigration|ValidatingAdmissionPolicy|Watchers|server version)`),
 		oneOf(`\[sig-apps\] (ControllerRevision|CronJob should support CronJob API|DisruptionController (Listing|should (create|observe|update)))`,
 			`\[sig-auth\] (Certificates API|PodCertificateRequest API|ServiceAccounts should (guarantee|run through)|SubjectReview)`,
 			`\[sig-instrumentation\] Events`,
