@@ -16,11 +16,11 @@ import (
 )
 
 // conformance names those of Kubernetes' conformance tests that need no container image but the one that every node has, in
-// two halves. The others need images of a registry; one of API chunking waits five minutes for etcd.
+// two halves. The others need images of a registry; one of API chunking and one of quotas wait five minutes for something.
 func conformance() (machinery, others string) {
 	oneOf := func(parts ...string) string { return `(` + strings.Join(parts, "|") + `).*\[Conformance\]` }
 	return oneOf(`\[sig-api-machinery\] (API priority and fairness|AggregatedDiscovery|CustomResource(Definition|FieldSelectors|PublishOpenAPI)|Discovery|FieldValidation|Garbage collector|` +
-			`MutatingAdmissionPolicy|Namespaces|ResourceQuota|Servers with support for (API chunking should return|Table)|StorageVersionMigration|ValidatingAdmissionPolicy|Watchers|server version)`),
+			`MutatingAdmissionPolicy|Namespaces|ResourceQuota should (be|create|manage|verify)|Servers with support for (API chunking should return|Table)|StorageVersionMigration|ValidatingAdmissionPolicy|Watchers|server version)`),
 		oneOf(`\[sig-apps\] (ControllerRevision|CronJob should support CronJob API|DisruptionController (Listing|should (create|observe|update)))`,
 			`\[sig-auth\] (Certificates API|PodCertificateRequest API|ServiceAccounts should (guarantee|run through)|SubjectReview)`,
 			`\[sig-instrumentation\] Events`,
