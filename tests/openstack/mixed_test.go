@@ -149,11 +149,7 @@ func TestMixed(t *testing.T) {
 	}
 	heal(t, x, m)
 
-	remove(t, x, id)
-	left := c.of(x.ProjectID, s.DomainID)
-	c.parts(left, x.ProjectID)
-	nothingLeft(t, left)
-	testenv.Eventually(t, patience, "all nodes to be available again", func() bool { return m.free() >= all })
+	removeAll(t, s, c, m, id, all)
 }
 
 // ready counts the nodes of a cluster that are.
@@ -184,11 +180,7 @@ func TestMixedUpgrade(t *testing.T) {
 		t.Errorf("%d nodes are ready, want 4", n)
 	}
 
-	remove(t, x, id)
-	left := c.of(x.ProjectID, s.DomainID)
-	c.parts(left, x.ProjectID)
-	nothingLeft(t, left)
-	testenv.Eventually(t, patience, "all nodes to be available again", func() bool { return m.free() >= all })
+	removeAll(t, s, c, m, id, all)
 }
 
 // TestMetalControlPlane is the life of a cluster whose three control planes are machines, and its worker a server: an upgrade
@@ -210,11 +202,17 @@ func TestMetalControlPlane(t *testing.T) {
 		t.Errorf("%d nodes are ready, want 4", n)
 	}
 
-	remove(t, x, id)
-	left := c.of(x.ProjectID, s.DomainID)
-	c.parts(left, x.ProjectID)
+	removeAll(t, s, c, m, id, all)
+}
+
+// removeAll deletes the cluster: nothing of it is left, and as many nodes are available as before it.
+func removeAll(t *testing.T, s *stack.Stack, c *cloud, m metal, id string, free int) {
+	t.Helper()
+	remove(t, s.One, id)
+	left := c.of(s.One.ProjectID, s.DomainID)
+	c.parts(left, s.One.ProjectID)
 	nothingLeft(t, left)
-	testenv.Eventually(t, patience, "all nodes to be available again", func() bool { return m.free() >= all })
+	testenv.Eventually(t, patience, "all nodes to be available again", func() bool { return m.free() >= free })
 }
 
 // heal takes the power from a machine, and waits until it serves again.
