@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,16 @@ type image struct {
 
 // layerFile is a file of an image: the content of source, or a symbolic link.
 type layerFile struct{ path, source, link string }
+
+// WriteProgramImage writes a docker-archive file with the image of a program that needs nothing else.
+func WriteProgramImage(file, reference, path, source string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	err = writeArchive(f, image{reference: reference, entrypoint: []string{path}, files: []layerFile{{path: path, source: source}}})
+	return errors.Join(err, f.Close())
+}
 
 // writeArchive writes the image as a docker-archive file. The layer is not compressed, since it is read on this machine
 // only, and the same files give the same bytes.

@@ -50,7 +50,7 @@ type bed struct {
 	hosts                   *namespaces.Bed
 	infra, compute, network *gophercloud.ServiceClient
 	volume                  *gophercloud.ServiceClient
-	folder, kubectl         string
+	folder, kubectl, clouds string
 }
 
 // cache is what was built; a test without it fails, since it is asked for by name.
@@ -142,14 +142,14 @@ func newCloudOf(t *testing.T, hosts *namespaces.Bed) *bed {
 // serveAccount starts the all-in-one for the user's account.
 func (b *bed) serveAccount(options string) {
 	b.Helper()
-	clouds := filepath.Join(b.folder, "clouds.yaml")
+	b.clouds = filepath.Join(b.folder, "clouds.yaml")
 	text := fmt.Sprintf("clouds:\n  mine:\n    region_name: %s\n    auth: {auth_url: %q, username: %s, password: %s, project_name: %s, user_domain_name: Default, project_domain_name: Default}\n",
 		sim.Region, b.cloud.AuthURL(), user, password, user)
-	b.write(clouds, text)
+	b.write(b.clouds, text)
 	config := filepath.Join(b.folder, "jeroboam.conf")
 	b.write(config, options)
 	listen := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(b))
-	b.serve(listen, []string{"OS_CLIENT_CONFIG_FILE=" + clouds}, "--os-cloud", "mine", "--listen", listen, "--data-dir", filepath.Join(b.folder, "data"), "--config-file", config, "--debug")
+	b.serve(listen, []string{"OS_CLIENT_CONFIG_FILE=" + b.clouds}, "--os-cloud", "mine", "--listen", listen, "--data-dir", filepath.Join(b.folder, "data"), "--config-file", config, "--debug")
 }
 
 // serveCloud starts the all-in-one with the service's own rights.
@@ -186,7 +186,9 @@ func (b *bed) write(path, text string) {
 func (b *bed) serve(listen string, environ []string, args ...string) {
 	b.Helper()
 	program := filepath.Join(b.folder, "jeroboam")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "github.com/jeroboam-cloud/jeroboam/cmd/jeroboam").CombinedOutput(); err != nil {
+	build := exec.CommandContext(b.Context(), "go", "build", "-o", program, "github.com/jeroboam-cloud/jeroboam/cmd/jeroboam")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // it is in an image, too, in which there is nothing else
+	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("building jeroboam: %v\n%s", err, out)
 	}
 	log, err := os.Create(filepath.Join(b.ArtifactDir(), "jeroboam.log"))

@@ -24,6 +24,7 @@ func TestHighlyAvailable(t *testing.T) {
 		c.deploy(4)
 		c.connected()
 	})
+	within(t, c, "the price of a virtual machine", func(c *cluster) { c.measured() })
 	within(t, c, "the API outlives a control plane, which is healed", func(c *cluster) { c.loseControlPlane() })
 	within(t, c, "resize up and down", func(c *cluster) {
 		for _, count := range []int{3, 2} {
