@@ -155,17 +155,14 @@ type asset struct {
 	when       func(Host) bool
 }
 
-func assetList() []asset {
+func assetList(h Host) []asset {
 	always := func(Host) bool { return true }
-	starts := func(h Host) bool { return h.Role == RoleInit }
-	joins := func(h Host) bool { return h.Role != RoleInit }
 	proxied := func(h Host) bool { return h.Proxy.set() }
 	routed := func(h Host) bool { return h.RoutedPods }
 	system := "/etc/systemd/system/"
 	return []asset{
 		{auditPolicyPath, "0600", []string{"audit-policy.yaml"}, Host.controlPlane},
-		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-host.sh", "bootstrap-runtime.sh", "bootstrap-init.sh", "bootstrap-main.sh"}, starts},
-		{scriptPath, "0700", []string{"bootstrap-head.sh", "bootstrap-host.sh", "bootstrap-runtime.sh", "bootstrap-join.sh", "bootstrap-main.sh"}, joins},
+		{scriptPath, "0700", script(h), always},
 		{system + "jeroboam-bootstrap.service", "0644", []string{"jeroboam-bootstrap.service"}, always},
 		{programDir + "/jeroboam-metadata-guard", "0700", []string{"metadata-guard.sh"}, always},
 		{system + "jeroboam-metadata-guard.service", "0644", []string{"jeroboam-metadata-guard.service"}, always},
@@ -180,12 +177,24 @@ func assetList() []asset {
 	}
 }
 
+// script is put together of the parts that the host needs.
+func script(h Host) []string {
+	parts := []string{"bootstrap-head.sh", "bootstrap-host.sh"}
+	if h.Runtime != "" {
+		parts = append(parts, "bootstrap-runtime.sh")
+	}
+	if h.Role == RoleInit {
+		return append(parts, "bootstrap-init.sh", "bootstrap-main.sh")
+	}
+	return append(parts, "bootstrap-join.sh", "bootstrap-main.sh")
+}
+
 // ipv6 tells that pods may have IPv6 addresses. Joining hosts are told the subnets too.
 func (h Host) ipv6() bool { return strings.Contains(h.PodSubnet, ":") }
 
 func fixedFiles(h Host) ([]File, error) {
 	var files []File
-	for _, a := range assetList() {
+	for _, a := range assetList(h) {
 		if !a.when(h) {
 			continue
 		}
@@ -205,7 +214,7 @@ func fixedFiles(h Host) ([]File, error) {
 // isOwnPath tells whether some host has this file already.
 func isOwnPath(path string) bool {
 	return path == configPath || path == encryptionPath || strings.HasPrefix(path, ownDir+"/") || strings.HasPrefix(path, pkiDir+"/") ||
-		slices.ContainsFunc(assetList(), func(a asset) bool { return a.path == path })
+		slices.ContainsFunc(assetList(Host{}), func(a asset) bool { return a.path == path })
 }
 
 // pack chooses the encoding of a file: plain text where YAML can carry it, compressed where that is shorter.

@@ -27,7 +27,7 @@ prepare() {
 	# What fails here and matters, kubeadm's own checks name.
 	modprobe -a overlay br_netfilter || say "kernel modules could not be loaded"
 	sysctl -p /etc/sysctl.d/90-jeroboam.conf || say "not all kernel settings could be made"
-	add_runtime
+	if [ -e /etc/jeroboam/runtime ]; then add_runtime; fi
 	if [ -e /etc/systemd/system/jeroboam-pod-network.service ]; then
 		systemctl enable jeroboam-pod-network.service
 		systemctl start --no-block jeroboam-pod-network.service

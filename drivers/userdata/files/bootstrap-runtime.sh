@@ -50,7 +50,6 @@ drop_in_runtime() {
 # add_runtime gives containerd the runtime of this pool, unless the image has brought it. A host that cannot have it does not
 # become a node: its pods would be let in and never start.
 add_runtime() {
-	[ -e /etc/jeroboam/runtime ] || return 0
 	local handler shim
 	read -r handler shim </etc/jeroboam/runtime
 	if ! command -v "$shim" >/dev/null; then
