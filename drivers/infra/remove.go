@@ -70,7 +70,7 @@ func (i *Infrastructure) Sees(ctx context.Context, s *drivers.Site) drivers.Resu
 		return Verdict(err)
 	}
 	if !sees {
-		return drivers.Failed(drivers.ClassCloud, "Neutron shows %s nothing of project %s, not even its default security group: "+
+		return drivers.Failed(drivers.ClassCloud, "Neutron shows %s nothing of project %s, not even its default security group (policy get_security_group): "+
 			"what is gone could not be told from what may not be seen", i.actor(ctx, s), s.Cluster.ProjectID)
 	}
 	return drivers.Done()
@@ -79,7 +79,7 @@ func (i *Infrastructure) Sees(ctx context.Context, s *drivers.Site) drivers.Resu
 // actor says in words who acts for the site.
 func (i *Infrastructure) actor(ctx context.Context, s *drivers.Site) string {
 	if i.foreign(ctx, s) {
-		return "the service's own user, who needs the role admin there,"
+		return "the service's own user"
 	}
 	return "the cluster's user"
 }

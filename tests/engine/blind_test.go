@@ -22,7 +22,7 @@ func TestWhatCannotBeSeenIsNotGone(t *testing.T) {
 		blind      func(b *bed, id string)
 		see        func(b *bed)
 	}{
-		{"the project was deleted, and the service is no administrator", "the service's own user, who needs the role admin there",
+		{"the project was deleted, and the service is no administrator", "the service's own user nothing of project",
 			func(b *bed, _ string) {
 				b.person("admin").must(http.MethodDelete, "/identity/v3/projects/"+b.project, nil, nil)
 				b.clouds = b.factory("alt_demo", "alt_demo")

@@ -32,13 +32,21 @@ policies() {
 }
 
 # policy_of SERVICE ENFORCE makes it the end of the service's configuration. A Neutron of this age that enforces scopes
-# hides all projects but their own from administrators, Octavia's user among them, which then makes no load balancers.
+# hides all projects but their own from administrators, Octavia's user among them, which then makes no load balancers. Its
+# new rules do so with security groups; those here are from later versions.
 policy_of() {
   local kept scope=$2
   [[ $1 != neutron ]] || scope=false
+  if [[ $1 == neutron ]]; then
+    put neutron groups.yaml <<YAML || return 1
+get_security_group: rule:admin_only or role:reader and project_id:%(project_id)s
+delete_security_group: rule:admin_only or role:member and project_id:%(project_id)s
+YAML
+  fi
   kept=$(sed '/^\[oslo_policy\]$/,$d' "$DIR/$1/${POLICY_IN[$1]}") || return 1
   {
     printf '%s\n[oslo_policy]\nenforce_scope = %s\nenforce_new_defaults = %s\n' "$kept" "$scope" "$2"
+    if [[ $1 == neutron && $2 == true ]]; then printf 'policy_file = %s\n' "$DIR/neutron/groups.yaml"; fi
     [[ $1 != glance ]] || printf '[DEFAULT]\nenforce_secure_rbac = %s\n' "$2"
   } | put "$1" "${POLICY_IN[$1]}"
 }
