@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
 // host is one in a folder: scripts' paths lead into it, and the programs that change a host write down that they were called.
@@ -89,7 +90,7 @@ func TestScriptsAreValid(t *testing.T) {
 		t.Fatalf("%d scripts, %v", len(scripts), err)
 	}
 	if _, err := exec.LookPath("shellcheck"); err != nil {
-		t.Skip("shellcheck is not installed")
+		testenv.Lacks(t, "shellcheck is not installed")
 	}
 	if out, err := exec.Command("shellcheck", scripts...).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
 func TestNewCA(t *testing.T) {
@@ -165,7 +166,7 @@ func keyPair(t *testing.T, b pki.Bundle) tls.Certificate {
 func TestOpenSSLVerifies(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
-		t.Skip("openssl is not installed")
+		testenv.Lacks(t, "openssl is not installed")
 	}
 	ca := testCA(t)
 	dir := t.TempDir()

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jeroboam-cloud/jeroboam/drivers/userdata"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
 const scriptPath = "/usr/local/sbin/jeroboam-bootstrap"
@@ -38,7 +39,7 @@ func TestScriptsAreValid(t *testing.T) {
 // TestMetadataGuard lets a kernel judge the rules, twice, in a network of their own.
 func TestMetadataGuard(t *testing.T) {
 	if err := exec.Command("unshare", "-n", "nft", "list", "ruleset").Run(); err != nil {
-		t.Skip("there is no nft, or no right to use it")
+		testenv.Lacks(t, "there is no nft, or no right to use it")
 	}
 	guard := parse(t, render(t, workerHost())).file(t, "/usr/local/sbin/jeroboam-metadata-guard").Content
 	guard = strings.Replace(guard, "\nPATH=", "\nPATH=$PATH:", 1)
@@ -77,7 +78,7 @@ fi
 func newSandbox(t *testing.T, h userdata.Host, scenario string) *sandbox {
 	t.Helper()
 	if _, err := exec.LookPath("flock"); err != nil {
-		t.Skip("flock is not installed")
+		testenv.Lacks(t, "flock is not installed")
 	}
 	s := &sandbox{t: t, root: t.TempDir()}
 	for _, dir := range []string{"bin", "etc/kubernetes/manifests", "var/lib", "var/log", "run", "dev"} {

@@ -82,3 +82,12 @@ func FreePort(t testing.TB) int {
 	defer func() { _ = listener.Close() }()
 	return listener.Addr().(*net.TCPAddr).Port
 }
+
+// Lacks ends a test for which the machine lacks something: it fails where `make test` has installed all of it.
+func Lacks(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv(Real) == "1" {
+		t.Fatalf("%s, although %s=1 promises it", what, Real)
+	}
+	t.Skipf("NOT TESTED: %s; `make test` installs it and runs this", what)
+}

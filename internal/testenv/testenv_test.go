@@ -68,6 +68,16 @@ func TestRequire(t *testing.T) {
 	}
 }
 
+func TestLacks(t *testing.T) {
+	for _, real := range []string{"", "1"} {
+		t.Setenv(testenv.Real, real)
+		r := record(func(t testing.TB) { testenv.Lacks(t, "there is no tool") })
+		if (r.failed != "") != (real == "1") || (r.skipped != "") != (real == "") {
+			t.Errorf("%q: failed: %q, skipped: %q", real, r.failed, r.skipped)
+		}
+	}
+}
+
 func TestEventually(t *testing.T) {
 	asked := 0
 	r := record(func(t testing.TB) {
