@@ -25,12 +25,17 @@ type module struct {
 	// staging is the version of the modules that the module keeps in its own repository and replaces by folders there;
 	// "": such replacements are left out, since what it requires is published.
 	staging string
+	// edits are texts of the module's files that hosts of namespaces need otherwise.
+	edits []edit
 	// unlisted: the checksum database does not have it.
 	unlisted bool
 }
 
 // program has a name and an import path. One with the ending of testsSuffix is the tests of that package.
 type program struct{ name, path string }
+
+// edit replaces a text of a file, which has it once.
+type edit struct{ file, old, now string }
 
 const testsSuffix = ".test"
 
@@ -59,6 +64,9 @@ func (m module) wrapper(goMod []byte) ([]byte, error) {
 			path, version = r.Old.Path, m.staging
 		}
 		steps = append(steps, to.AddReplace(r.Old.Path, r.Old.Version, path, version))
+	}
+	if len(m.edits) > 0 {
+		steps = append(steps, to.AddReplace(m.path, "", "./"+editedFolder, ""))
 	}
 	if err := errors.Join(steps...); err != nil {
 		return nil, fmt.Errorf("write a go.mod for %s: %w", m.name, err)
@@ -98,7 +106,38 @@ func (m module) prepare(ctx context.Context, folder string) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	if err := m.edited(folder, got.Dir); err != nil {
+		return err
+	}
 	return errors.Join(os.WriteFile(filepath.Join(folder, "go.mod"), wrapper, 0o644), os.WriteFile(filepath.Join(folder, "go.sum"), sums, 0o644))
+}
+
+// editedFolder is a copy of the module, beside the wrapper.
+const editedFolder = "edited"
+
+// edited copies the module and edits the copy.
+func (m module) edited(folder, source string) error {
+	if len(m.edits) == 0 {
+		return nil
+	}
+	copied := filepath.Join(folder, editedFolder)
+	if err := os.CopyFS(copied, os.DirFS(source)); err != nil {
+		return fmt.Errorf("copy %s: %w", m.name, err)
+	}
+	for _, e := range m.edits {
+		path := filepath.Join(copied, e.file)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("edit %s: %w", m.name, err)
+		}
+		if n := bytes.Count(text, []byte(e.old)); n != 1 {
+			return fmt.Errorf("edit %s: %s has %q %d times instead of once", m.name, e.file, e.old, n)
+		}
+		if err := os.WriteFile(path, bytes.Replace(text, []byte(e.old), []byte(e.now), 1), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // build makes one program in the folder that was prepared.

@@ -1,6 +1,8 @@
 package kubernetes
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -67,6 +69,28 @@ func TestArguments(t *testing.T) {
 				t.Errorf("got %s", got)
 			}
 		})
+	}
+}
+
+// A file is edited where it has the text once, and nowhere else: the versions of modules change.
+func TestEdits(t *testing.T) {
+	source, folder := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(source, "a.go"), []byte("package a\n\nconst score = -999\n"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	m := module{name: "thing", path: "example.org/thing", version: "v1.37.2", edits: []edit{{"a.go", "score = -999", "score = 0"}}}
+	if err := m.edited(folder, source); err != nil {
+		t.Fatal(err)
+	}
+	if edited, err := os.ReadFile(filepath.Join(folder, editedFolder, "a.go")); err != nil || string(edited) != "package a\n\nconst score = 0\n" {
+		t.Errorf("%v, %s", err, edited)
+	}
+	if got, err := m.wrapper([]byte("module example.org/thing\n")); err != nil || !strings.Contains(string(got), "replace example.org/thing => ./edited\n") {
+		t.Errorf("%v, %s", err, got)
+	}
+	m.edits[0].old = "score = -998"
+	if err := m.edited(t.TempDir(), source); err == nil {
+		t.Error("a text that is not there is edited")
 	}
 }
 

@@ -43,7 +43,7 @@ func hostFileList() []hostFile {
 
 // treeKey is another one when anything in the tree is.
 func treeKey(r Release) string {
-	parts := []string{fmt.Sprint(r), containerdVersion, pluginsVersion, rootKey(), "1"}
+	parts := []string{fmt.Sprint(r), containerdVersion, pluginsVersion, gvisorVersion, fmt.Sprint(gvisorModule().edits), rootKey(), "1"}
 	for _, f := range hostFileList() {
 		content, err := hostFiles.ReadFile("hostfiles/" + f.source)
 		if err != nil {
@@ -105,12 +105,15 @@ func (c Cache) buildAddons(ctx context.Context, r Release) error {
 
 // linkPrograms gives the programs their places. They are links, so each is on the disk once.
 func (c Cache) linkPrograms(files string, r Release) error {
-	kubernetes, containerd, plugins := kubernetesModule(r.Kubernetes), containerdModule(), pluginsModule()
+	kubernetes, containerd, plugins, gvisor := kubernetesModule(r.Kubernetes), containerdModule(), pluginsModule(), gvisorModule()
 	places := map[string]string{
 		"usr/libexec/kubeadm": c.program(kubernetes, "kubeadm"), "usr/bin/kubelet": c.program(kubernetes, "kubelet"), "usr/bin/kubectl": c.program(kubernetes, "kubectl"),
 	}
 	for _, p := range containerd.programs {
 		places["usr/bin/"+p.name] = c.program(containerd, p.name)
+	}
+	for _, p := range gvisor.programs {
+		places["usr/local/bin/"+p.name] = c.program(gvisor, p.name)
 	}
 	for _, p := range plugins.programs {
 		places["opt/cni/bin/"+p.name] = c.program(plugins, p.name)

@@ -22,6 +22,7 @@ func Releases() []Release {
 const (
 	containerdVersion = "v2.2.1"
 	pluginsVersion    = "v1.7.1" // of the container network interface
+	gvisorVersion     = "v0.0.0-20260905035102-160fafc42237"
 	providerVersion   = "v1.32.0"
 	attacherVersion   = "v4.13.0"
 	provisionVersion  = "v5.3.0"
@@ -49,7 +50,7 @@ func kubernetesPrograms() []string {
 func modulesOf(r Release) []module {
 	list := []module{kubernetesModule(r.Kubernetes), etcdModule(r.Etcd), corednsModule(r.CoreDNS)}
 	if r == Releases()[0] {
-		list = append([]module{containerdModule(), pluginsModule()}, list...)
+		list = append([]module{containerdModule(), pluginsModule(), gvisorModule()}, list...)
 	}
 	return list
 }
@@ -96,6 +97,14 @@ func pluginsModule() module {
 		m.programs = append(m.programs, program{p[strings.LastIndex(p, "/")+1:], path + "/plugins/" + p})
 	}
 	return m
+}
+
+// gvisorModule is that of its branch for Go's own tools; others do not build it.
+func gvisorModule() module {
+	const path = "gvisor.dev/gvisor"
+	return module{name: "gvisor", path: path, version: gvisorVersion, programs: []program{{"runsc", path + "/runsc"}, {"containerd-shim-runsc-v1", path + "/shim"}},
+		// A host of namespaces may not have the capability to make itself harder to kill than others.
+		edits: []edit{{"pkg/shim/v1/manager.go", "sys.SetOOMScore(cmd.Process.Pid, oomScoreMax)", "sys.SetOOMScore(cmd.Process.Pid, max(0, oomScoreMax))"}}}
 }
 
 // addonModules are what images of add-ons are made of.

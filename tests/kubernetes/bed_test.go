@@ -23,6 +23,7 @@ import (
 	binaries "github.com/jeroboam-cloud/jeroboam/devstack/kubernetes"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim/namespaces"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 	"github.com/jeroboam-cloud/jeroboam/tests/rig"
 )
@@ -32,6 +33,9 @@ const (
 	user     = "demo"
 	password = "secret"
 )
+
+// serviceAt is where hosts reach the service that serves the whole cloud.
+const serviceAt = "192.0.2.2:9511"
 
 // impatient is a configuration for a cloud that needs no time: the conductor looks more often, and heals after half a minute
 // instead of five.
@@ -70,7 +74,7 @@ func cache(t *testing.T) binaries.Cache {
 }
 
 // namespaced makes the hypervisor. With add-ons its newest host image has the container images of those.
-func namespaced(t *testing.T, addons bool) *namespaces.Bed {
+func namespaced(t *testing.T, addons bool, services map[string]string) *namespaces.Bed {
 	t.Helper()
 	c := cache(t)
 	images := map[string]namespaces.Image{}
@@ -82,7 +86,7 @@ func namespaced(t *testing.T, addons bool) *namespaces.Bed {
 		}
 		images[r.Kubernetes] = image
 	}
-	b, err := namespaces.New(namespaces.Options{Root: c.Root(), Images: images, Folder: c.Nodes(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	b, err := namespaces.New(namespaces.Options{Root: c.Root(), Images: images, Folder: c.Nodes(), Services: services, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,15 +107,16 @@ func newBed(t *testing.T, options string) *bed {
 // images of add-ons.
 func newServiceBed(t *testing.T) *bed {
 	t.Helper()
-	b := newCloudOf(t, namespaced(t, true))
-	b.serveCloud()
+	port := testenv.FreePort(t)
+	b := newCloudOf(t, namespaced(t, true, map[string]string{serviceAt: fmt.Sprintf("127.0.0.1:%d", port)}))
+	b.serveCloud(port)
 	return b
 }
 
 // newCloud starts the cloud alone. It ends with the test, and of failures the hosts' last words are kept.
 func newCloud(t *testing.T) *bed {
 	t.Helper()
-	return newCloudOf(t, namespaced(t, false))
+	return newCloudOf(t, namespaced(t, false, nil))
 }
 
 func newCloudOf(t *testing.T, hosts *namespaces.Bed) *bed {
@@ -121,7 +126,7 @@ func newCloudOf(t *testing.T, hosts *namespaces.Bed) *bed {
 	var images []sim.Image
 	for _, r := range binaries.Releases() {
 		images = append(images, sim.Image{Name: imageName(r.Kubernetes), MinDisk: 10, Properties: map[string]string{
-			"os_distro": "debian", "os_version": "12", "kube_version": r.Kubernetes, "architecture": "x86_64"}})
+			"os_distro": "debian", "os_version": "12", "kube_version": r.Kubernetes, "architecture": "x86_64", cloud.RuntimesProperty: "runc,gvisor"}})
 	}
 	quick := 200 * time.Millisecond
 	var err error
@@ -153,13 +158,12 @@ func (b *bed) serveAccount(options string) {
 }
 
 // serveCloud starts the all-in-one with the service's own rights.
-func (b *bed) serveCloud() {
+func (b *bed) serveCloud(port int) {
 	b.Helper()
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
 		b.Fatal(err)
 	}
-	port := testenv.FreePort(b)
 	identity := fmt.Sprintf("auth_url = %s\nusername = jeroboam\npassword = %s\nproject_name = service\nregion_name = %s\n", b.cloud.AuthURL(), password, sim.Region)
 	file := filepath.Join(b.folder, "jeroboam.conf")
 	b.write(file, strings.Join([]string{
@@ -170,7 +174,7 @@ func (b *bed) serveCloud() {
 		"[keystone_auth]\n" + identity,
 		"[certificates]\ncert_manager_type = x509keypair\nencryption_keys = " + base64.StdEncoding.EncodeToString(key),
 		"[cluster_template]\nkubernetes_allowed_network_drivers = all",
-		"[addons]\nauth_url = " + namespaces.CloudURL + "/identity/v3",
+		"[addons]\nauth_url = " + namespaces.CloudURL + "/identity/v3\ncontainer_infra_url = http://" + serviceAt,
 	}, "\n")+"\n")
 	b.serve(fmt.Sprintf("127.0.0.1:%d", port), nil, "--config-file", file)
 }

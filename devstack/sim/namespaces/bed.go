@@ -48,6 +48,8 @@ type Options struct {
 	Images map[string]Image
 	// Folder is for what hosts write. It lies on the file system of the images.
 	Folder string
+	// Services are addresses that hosts reach in every network, and where on this machine they lead to.
+	Services map[string]string
 	// Log gets what is worth to be known; nil: nothing is logged.
 	Log *slog.Logger
 }
@@ -100,7 +102,7 @@ func New(o Options) (*Bed, error) {
 	if b.lock, err = claim(b.folder); err != nil {
 		return nil, err
 	}
-	b.wires = newWires(o.Log, b.metaData)
+	b.wires = newWires(o.Log, o.Services, b.metaData)
 	b.volumes = newVolumes(b.folder, o.Log, b.process)
 	return b, nil
 }

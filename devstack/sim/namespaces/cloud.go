@@ -2,6 +2,7 @@ package namespaces
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,18 +20,22 @@ const (
 	metadataAt = "169.254.169.254:80"
 )
 
-// offer lets hosts reach the cloud's API, which listens on this machine, and the metadata service.
-func (n *network) offer(plumbing sim.Plumbing, metadata http.Handler) error {
+// offer lets hosts reach the cloud's API and other services, which listen on this machine, and the metadata service.
+func (n *network) offer(plumbing sim.Plumbing, services map[string]string, metadata http.Handler) error {
 	to, err := url.Parse(plumbing.URL())
 	if err != nil {
 		return fmt.Errorf("find the cloud: %w", err)
 	}
-	api, err := n.listen(cloudAt)
-	if err != nil {
-		return fmt.Errorf("offer the cloud's API: %w", err)
+	leads := map[string]string{cloudAt: to.Host}
+	maps.Copy(leads, services)
+	for at, to := range leads {
+		l, err := n.listen(at)
+		if err != nil {
+			return fmt.Errorf("offer what is at %s: %w", at, err)
+		}
+		n.cloud = append(n.cloud, l)
+		go forward(l, to)
 	}
-	n.cloud = append(n.cloud, api)
-	go forward(api, to.Host)
 	meta, err := n.listen(metadataAt)
 	if err != nil {
 		return fmt.Errorf("offer metadata: %w", err)

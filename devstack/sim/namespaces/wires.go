@@ -26,6 +26,7 @@ const bridge = "br0"
 // held, since hosts that boot wait for their network anyhow.
 type wires struct {
 	log      *slog.Logger
+	services map[string]string // of addresses that hosts reach, where they lead to
 	meta     func(hostID string) ([]byte, error)
 	wake     chan struct{} // has a token when there is something new
 	end      chan struct{}
@@ -40,8 +41,8 @@ type wires struct {
 	networks map[string]*network
 }
 
-func newWires(log *slog.Logger, meta func(hostID string) ([]byte, error)) *wires {
-	w := &wires{log: log, meta: meta, wake: make(chan struct{}, 1), end: make(chan struct{}), ended: make(chan struct{}), networks: map[string]*network{}}
+func newWires(log *slog.Logger, services map[string]string, meta func(hostID string) ([]byte, error)) *wires {
+	w := &wires{log: log, services: services, meta: meta, wake: make(chan struct{}, 1), end: make(chan struct{}), ended: make(chan struct{}), networks: map[string]*network{}}
 	go w.work()
 	return w
 }
@@ -139,7 +140,7 @@ func (w *wires) apply() error {
 		}
 		errs = append(errs, n.apply(p, ports, plumbing))
 		if n.cloud == nil && plumbing != nil {
-			errs = append(errs, n.offer(plumbing, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.tell(n.id, rw, r) })))
+			errs = append(errs, n.offer(plumbing, w.services, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.tell(n.id, rw, r) })))
 		}
 	}
 	for id, n := range w.networks {
