@@ -60,8 +60,7 @@ func (m *metal) enrol(rack string) {
 		Properties: map[string]any{"rack": rack, "cpu_arch": "x86_64"}}).Extract()
 	m.must(err)
 	m.later("deleting a node", func(ctx context.Context) error { return m.discard(ctx, n.UUID) })
-	id := strings.ReplaceAll(uuid.NewString(), "-", "")
-	_, err = ports.Create(ctx, m.admin, ports.CreateOpts{NodeUUID: n.UUID, Address: "52:54:" + strings.Join([]string{id[0:2], id[2:4], id[4:6], id[6:8]}, ":")}).Extract()
+	_, err = ports.Create(ctx, m.admin, ports.CreateOpts{NodeUUID: n.UUID, Address: card()}).Extract()
 	m.must(err)
 	m.ids = append(m.ids, n.UUID)
 }
