@@ -105,14 +105,14 @@ func (c *cluster) courses() []course {
 	return out
 }
 
-// course of a host, by what systemd knows and when files were written. A host that joins writes the first one of these when
-// it has found the API: a control plane the certificate of its API server, a worker the authority.
+// course of a host, by what systemd knows, when files were written, and its own log, which has whole seconds: a host that
+// joins says that it reads the cluster's configuration as soon as it has found the API.
 func (c *cluster) course(host string) course {
 	c.Helper()
 	const look = `systemctl show --timestamp=us+utc --property UserspaceTimestamp --value
 stat --format %.Y /run/jeroboam-bootstrap.lock /var/lib/jeroboam/bootstrapped
 if ! grep -q '^kind: InitConfiguration' /etc/kubernetes/kubeadm.yaml; then
-	if [ -e /etc/kubernetes/pki/apiserver.crt ]; then stat --format %.Y /etc/kubernetes/pki/apiserver.crt; else stat --format %.Y /etc/kubernetes/pki/ca.crt; fi
+	date --utc +%s.500000 --date "$(grep 'Reading configuration from the "kubeadm-config" ConfigMap' /var/log/jeroboam-bootstrap.log | tail -n 1 | cut -d ' ' -f 1)"
 fi`
 	out, err := c.on(host, "sh", "-c", look)
 	lines := strings.Split(strings.TrimSpace(out), "\n")

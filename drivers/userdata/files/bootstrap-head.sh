@@ -12,7 +12,7 @@ readonly done_mark=$state/bootstrapped
 readonly log_file=/var/log/jeroboam-bootstrap.log
 readonly patience=7200 # seconds from which on no further attempt is made
 
-say() { printf '%s jeroboam-bootstrap: %s\n' "$(date -u +%FT%TZ)" "$*"; }
+say() { printf 'jeroboam-bootstrap: %s\n' "$*"; }
 
 # kubeadm reset empties the folder of the certificates, but the authorities in it came with cloud-init and come only once.
 keep_pki() {

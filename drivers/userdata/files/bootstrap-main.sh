@@ -70,5 +70,6 @@ if ! flock -n 9; then
 fi
 console=/dev/console
 (: >"$console") 2>/dev/null || console=/dev/null
-# Whatever is said on the way, no join token gets into the log.
-main 2>&1 | sed -u -E 's/\b[a-z0-9]{6}\.[a-z0-9]{16}\b/(token)/g' | tee -a "$log_file" >"$console"
+# Whatever is said on the way, no join token gets into the log. Each line has its time, those of kubeadm too.
+main 2>&1 | sed -u -E 's/\b[a-z0-9]{6}\.[a-z0-9]{16}\b/(token)/g' |
+	while IFS= read -r line || [ -n "$line" ]; do TZ=UTC printf '%(%FT%TZ)T %s\n' -1 "$line"; done | tee -a "$log_file" >"$console"
