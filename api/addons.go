@@ -45,7 +45,7 @@ func (s *Server) addons(given db.Strings, spec *ops.ClusterSpec, had []string) (
 		case ops.AddonIngress:
 			entry = l.text(a.Label, "")
 		}
-		lack := s.addonLacks(a, entry, spec.KubernetesVersion)
+		lack := s.addonLacks(a, entry, spec)
 		if a.Lasting && had != nil {
 			lack = nil // what is there is there
 		}
@@ -55,7 +55,7 @@ func (s *Server) addons(given db.Strings, spec *ops.ClusterSpec, had []string) (
 			continue
 		case lack != nil && a.Name == ops.AddonNetwork:
 			continue // its user brings it, as before there was a catalogue
-		case lack != nil && a.Catalogued:
+		case lack != nil && (a.Catalogued || a.Name == ops.AddonKeystoneAuth):
 			warnings = append(warnings, wire.Problem{Field: field, Severity: wire.SeverityWarning, Message: lack.Error()})
 			continue
 		case lack != nil:
@@ -91,8 +91,11 @@ func (s *Server) addonOn(l *labels, a ops.Addon, spec *ops.ClusterSpec) (on, ask
 
 // addonLacks says what keeps this service from giving a cluster an add-on, by the name of its entry in the catalogue if it
 // has one; nil is nothing.
-func (s *Server) addonLacks(a ops.Addon, entry, version string) error {
+func (s *Server) addonLacks(a ops.Addon, entry string, spec *ops.ClusterSpec) error {
+	version := spec.KubernetesVersion
 	switch {
+	case a.Name == ops.AddonKeystoneAuth && spec.ContainerInfraURL == "":
+		return badRequest("Label %s has no effect: Keystone's catalogue has no public address of this service.", a.Label)
 	case a.Credential && s.OwnCredentials:
 		return badRequest("Label %s: this service acts with its own credential for all clusters, and puts it into none of them.", a.Label)
 	case !a.Catalogued || version == "": // that is told elsewhere
@@ -153,9 +156,10 @@ func (s *Server) changeAddons(cl *db.Cluster, given db.Strings) (ops.ClusterSpec
 
 // keepsAddons refuses a version of Kubernetes for which the catalogue lacks something that a cluster has of it.
 func (s *Server) keepsAddons(spec ops.ClusterSpec, version string) error {
+	spec.KubernetesVersion = version
 	for _, a := range ops.Addons() {
 		if a.Catalogued && spec.Has(a.Name) {
-			if err := s.addonLacks(a, spec.Entry(a.Name), version); err != nil {
+			if err := s.addonLacks(a, spec.Entry(a.Name), &spec); err != nil {
 				return err
 			}
 		}

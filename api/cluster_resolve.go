@@ -85,9 +85,13 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal
 	}
+	spec.ContainerInfraURL = s.publicURL(who)
 	warnings, err := s.addons(cl.Labels, spec, nil)
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal
+	}
+	if !spec.Has(ops.AddonKeystoneAuth) {
+		spec.ContainerInfraURL = ""
 	}
 	if fatal := found.add(k.volumeType(ops.LabelDefaultVolumeType, spec.AddonSettings[ops.LabelDefaultVolumeType])); fatal != nil {
 		return nil, fatal
@@ -166,9 +170,7 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 			spec.DNSNameservers = append(spec.DNSNameservers, strings.TrimSpace(a))
 		}
 	}
-	for _, name := range []string{"auto_healing_enabled", "keystone_auth_enabled"} {
-		l.flag(name, false)
-	}
+	l.flag("auto_healing_enabled", false)
 	found := findings{l.err}
 	if l.err == nil {
 		found.err = overlap(spec, pods)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jeroboam-cloud/jeroboam/api/openapi"
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 )
 
 // The document names every route, and no other.
@@ -29,7 +30,7 @@ func TestDocumentHasTheRoutes(t *testing.T) {
 			}
 		}
 	}
-	served := []string{"GET /", "GET /v1", "GET /healthcheck", "GET " + documentPath}
+	served := []string{"GET /", "GET /v1", "GET /healthcheck", "GET " + documentPath, "POST " + ops.TokenReviewPath("{id}")}
 	parameter := regexp.MustCompile(`:([a-z]+)`)
 	for _, r := range new(Server).currentRoutes() {
 		served = append(served, r.method+" "+parameter.ReplaceAllString(r.path, "{$1}"))

@@ -103,6 +103,7 @@ func (s *Server) public(e *echo.Echo) {
 	e.GET("/healthcheck", s.health)
 	e.HEAD("/healthcheck", s.health)
 	e.GET(documentPath, func(c echo.Context) error { return c.Blob(http.StatusOK, openapi.MIME, openapi.Document()) })
+	e.POST(ops.TokenReviewPath(":id"), s.reviewToken)
 	if s.Metrics != nil {
 		e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{})))
 	}

@@ -51,6 +51,8 @@ type Defaults struct {
 	ServiceDownTime  time.Duration
 	ServiceUserRoles []string
 	EnabledDrivers   []string
+	// ContainerInfraURL is this service as clusters reach it; "": as Keystone's catalogue says, in Region.
+	ContainerInfraURL, Region string
 	// Addons are on in clusters whose labels do not speak of them.
 	Addons       []string
 	MaxBaremetal int        // nodes per project; below 0: no limit

@@ -32,6 +32,7 @@ type clusterCall struct {
 	shell
 	api *apiClient
 	out output
+	who credentials.Credentials
 }
 
 func clusterCommands() []clusterCommand {
@@ -64,6 +65,8 @@ func clusterCommands() []clusterCommand {
 		{"maintenance set", "CLUSTER", "set windows and schedule of a cluster", 1, 1,
 			"Replaces all of it: what is not given is unset. DAYS are like mon-fri or sat,sun; without them it is every day.", maintenanceFlags},
 		{"maintenance unset", "CLUSTER", "take away windows and schedule of a cluster", 1, 1, "", none(unsetMaintenance)},
+		{"kubeconfig", "CLUSTER", "print a kubeconfig that logs in with Keystone", 1, 1,
+			"For clusters with label keystone_auth_enabled: it has no key in it, and kubectl calls `jeroboam credential` for a token. Roles in the\ncluster's project are groups in the cluster, such as keystone:member.", none(printKubeconfig)},
 		{"resource list", "CLUSTER", "list every object in the cloud that belongs to a cluster", 1, 1, "", none(resourceList)},
 	}
 }
@@ -144,7 +147,7 @@ func (s shell) doCluster(ctx context.Context, who credentials.Credentials, out o
 	if err != nil {
 		return err
 	}
-	return do(ctx, &clusterCall{shell: s, api: &apiClient{client}, out: out}, args)
+	return do(ctx, &clusterCall{shell: s, api: &apiClient{client}, out: out, who: who}, args)
 }
 
 // interspersed parses options before, between and after arguments, as clients of OpenStack take them.

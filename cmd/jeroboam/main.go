@@ -51,6 +51,10 @@ func commands() []command {
 			"Serves simulated Keystone, Nova, Neutron, Glance, Cinder, Octavia, Barbican and Placement on one port, for tests and\n" +
 				"for play. With --keystone-url a real Keystone is in charge of users and tokens.",
 			simulateFlags},
+		{"credential", "log kubectl in with Keystone",
+			"Prints a token of Keystone in the form that kubectl takes from a credential plug-in. `jeroboam cluster kubeconfig` writes\n" +
+				"a configuration that calls it.",
+			credentialFlags},
 	}
 }
 
@@ -83,7 +87,7 @@ func (s shell) run(ctx context.Context, args []string) int {
 			return s.call(ctx, c, top.Args()[1:])
 		}
 	}
-	fmt.Fprintf(s.stderr, "%s: there is no command %q; the commands are demo, serve, simulate, cluster and bench\n", name, top.Arg(0))
+	fmt.Fprintf(s.stderr, "%s: there is no command %q; the commands are demo, serve, simulate, credential, cluster and bench\n", name, top.Arg(0))
 	return 2
 }
 
@@ -91,10 +95,10 @@ func usage(flags *flag.FlagSet) {
 	w := flags.Output()
 	fmt.Fprintf(w, "Usage: %s COMMAND [options]\n\nManaged Kubernetes for OpenStack, all in one process.\n\nCommands:\n", name)
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.help)
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.help)
 	}
-	fmt.Fprintf(w, "  %-9s %s\n", "cluster", "watch clusters, list what was done to them, cancel and retry it")
-	fmt.Fprintf(w, "  %-9s %s\n", "bench", "measure what virtual machines and sandboxes cost")
+	fmt.Fprintf(w, "  %-10s %s\n", "cluster", "watch clusters, list what was done to them, cancel and retry it")
+	fmt.Fprintf(w, "  %-10s %s\n", "bench", "measure what virtual machines and sandboxes cost")
 	fmt.Fprintf(w, "\n%s COMMAND --help tells the options of a command, %s --version the version.\n", name, name)
 }
 

@@ -26,6 +26,8 @@ type AddonSources struct {
 	CA      []byte
 	// UserDomain is the name of the domain of the clusters' users.
 	UserDomain string
+	// KeystoneRoles are what those may do who come with tokens of Keystone.
+	KeystoneRoles []addons.RoleBinding
 }
 
 // deadlineRunning is how long the pods of an add-on may take to be pulled and to start.
@@ -262,7 +264,7 @@ func (w *work) addonCluster(ctx context.Context) (addons.Cluster, error) {
 	from, credential := w.e.Addons, w.site.Credential
 	_, subnet, _ := w.e.Infra.Network(ctx, w.site)
 	c := addons.Cluster{Name: w.s.Cluster.StackID, KubernetesVersion: version, APIHost: address, APIPort: w.spec.APIPort,
-		PodCIDR: w.spec.PodCIDR, ServiceCIDR: w.spec.ServiceCIDR, DNSDomain: w.spec.DNSDomain, ImagePrefix: w.spec.ImageRepository, Settings: w.spec.AddonSettings,
+		PodCIDR: w.spec.PodCIDR, ServiceCIDR: w.spec.ServiceCIDR, DNSDomain: w.spec.DNSDomain, ImagePrefix: w.spec.ImageRepository, Settings: w.spec.AddonSettings, KeystoneRoles: from.KeystoneRoles,
 		Cloud: addons.Cloud{AuthURL: from.AuthURL, Region: from.Region, CA: from.CA, UserID: credential.UserID, UserName: w.userName(credential.UserID), Domain: from.UserDomain, Password: credential.Password, ProjectID: w.s.Cluster.ProjectID,
 			SubnetID: subnet, ExternalNetworkID: w.spec.ExternalNetworkID, LBProvider: w.spec.LBProvider}}
 	if w.spec.ActsInCloud() && credential.Password == "" {

@@ -120,6 +120,12 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node, init b
 		if init {
 			h.Role = userdata.RoleInit
 		}
+		if w.spec.Has(ops.AddonKeystoneAuth) {
+			h.TokenReviewURL = w.spec.ContainerInfraURL + ops.TokenReviewPath(w.s.Cluster.UUID)
+			if len(w.e.Authorities) == 0 { // which hosts trust for whatever the cloud has
+				h.TokenReviewCA = w.e.Addons.CA
+			}
+		}
 		if h.PKI, err = w.controlPlanePKI(ctx); err != nil {
 			return nil, err
 		}

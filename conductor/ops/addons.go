@@ -12,15 +12,20 @@ const (
 	AddonNodeLocalDNS  = "node-local-dns"
 	AddonAutoscaler    = "cluster-autoscaler"
 	AddonIngress       = "ingress" // which one is the value of its label
+	AddonKeystoneAuth  = "keystone-auth"
 )
 
 // Labels of add-ons that mean more than on and off.
 const (
 	LabelCloudProvider     = "cloud_provider_enabled"
+	LabelKeystoneAuth      = "keystone_auth_enabled"
 	LabelIngressController = "ingress_controller"
 	LabelDefaultVolumeType = "csi_cinder_default_volume_type"
 	LabelShareNetwork      = "manila_csi_share_network_id"
 )
+
+// TokenReviewPath is where the API answers a cluster's API servers about tokens.
+func TokenReviewPath(cluster string) string { return "/v1/clusters/" + cluster + "/tokenreviews" }
 
 // NoNetwork is the network driver of clusters whose users bring their own.
 const NoNetwork = "none"
@@ -52,6 +57,7 @@ func Addons() []Addon {
 		{Name: AddonManilaCSI, Label: "manila_csi_enabled", Credential: true, Settings: []string{"manila_csi_plugin_tag", "csi_nfs_plugin_tag", LabelShareNetwork,
 			"csi_manila_reclaim_policy", "csi_provisioner_tag", "csi_resizer_tag", "csi_node_driver_registrar_tag"}},
 		{Name: AddonMetricsServer, Label: "metrics_server_enabled", Settings: []string{"metrics_server_tag"}},
+		{Name: AddonKeystoneAuth, Label: LabelKeystoneAuth, Lasting: true},
 		{Name: AddonNodeLocalDNS, Label: "node_local_dns_enabled", Catalogued: true},
 		{Name: AddonAutoscaler, Label: "auto_scaling_enabled", Catalogued: true},
 		{Name: AddonIngress, Label: LabelIngressController, Catalogued: true},

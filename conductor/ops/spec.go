@@ -52,6 +52,9 @@ type ClusterSpec struct {
 	Addons        []string          `json:"addons,omitempty"`
 	AddonSettings map[string]string `json:"addon_settings,omitempty"`
 
+	// ContainerInfraURL is this service's API as clusters reach it, for those whose users come with tokens of Keystone.
+	ContainerInfraURL string `json:"container_infra_url,omitempty"`
+
 	// ServerType is the template's: what node groups without a label server_type are made of.
 	ServerType string `json:"server_type,omitempty"` // "": vm
 

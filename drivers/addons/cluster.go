@@ -24,9 +24,14 @@ type Cluster struct {
 	ImagePrefix string
 	// Settings are labels of the cluster about details of add-ons.
 	Settings map[string]string
-	Cloud    Cloud
-	Storage  Storage
+	// KeystoneRoles are what those may do who come with tokens of Keystone.
+	KeystoneRoles []RoleBinding
+	Cloud         Cloud
+	Storage       Storage
 }
+
+// RoleBinding gives those who have a role in Keystone a ClusterRole.
+type RoleBinding struct{ Role, ClusterRole string }
 
 // Cloud is how what runs in the cluster reaches OpenStack, and as whom.
 type Cloud struct {

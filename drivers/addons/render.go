@@ -20,7 +20,12 @@ const (
 	CinderCSI     = "cinder-csi"
 	ManilaCSI     = "manila-csi"
 	MetricsServer = "metrics-server"
+	KeystoneAuth  = "keystone-auth"
 )
+
+// KeystonePrefix is what the names of users and groups who come with tokens of Keystone start with: nobody who makes a user,
+// a role or a group in Keystone gets the rights of one of Kubernetes' own, such as system:masters.
+const KeystonePrefix = "keystone:"
 
 // Render gives the objects of an add-on with a manifest of our own.
 func Render(c Cluster, name string) ([]*unstructured.Unstructured, error) {
@@ -55,7 +60,8 @@ func own(c Cluster, name string) ([]*unstructured.Unstructured, error) {
 		"ConfigFolder": configFolder, "ConfigFile": configFile, "ConfigCA": configCA,
 		"Provider": versions.provider, "Attacher": versions.attacher, "Provisioner": versions.provisioner, "Resizer": versions.resizer,
 		"NFS": versions.nfs, "ManilaSecret": manilaSecret, "ManilaDriver": manilaDriver, "Login": c.Cloud,
-		"Registrar": versions.registrar, "LiveProbe": versions.liveProbe, "Metrics": versions.metrics})
+		"Registrar": versions.registrar, "LiveProbe": versions.liveProbe, "Metrics": versions.metrics,
+		"KeystoneRoles": c.KeystoneRoles, "GroupPrefix": KeystonePrefix})
 	if err != nil {
 		return nil, err
 	}

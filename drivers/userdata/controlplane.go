@@ -1,12 +1,17 @@
 package userdata
 
-import "strings"
+import (
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
 
 const (
 	auditPolicyPath   = "/etc/kubernetes/audit-policy.yaml"
 	auditLogDir       = "/var/log/kubernetes/audit"
 	encryptionPath    = "/etc/kubernetes/encryption.yaml"
 	encryptionKeySize = 32
+	tokenReviewPath   = "/etc/kubernetes/token-review.yaml"
 	minTLS            = "VersionTLS12"
 	// podPids are enough for any program that does not multiply without end, and few enough that one that does leaves the
 	// node alive.
@@ -27,19 +32,44 @@ func cipherSuites() []string {
 //
 // An API server that is to end asks those who come to come again, and is gone in seconds. Otherwise it would turn them away
 // at once, and wait for the ends of all watches until the kubelet kills it, half a minute later: in a rotation many times.
-func apiServerArgs() []arg {
-	return args("shutdown-send-retry-after", "true", "profiling", "false", "tls-min-version", minTLS, "tls-cipher-suites", strings.Join(cipherSuites(), ","),
+func apiServerArgs(h Host) []arg {
+	l := args("shutdown-send-retry-after", "true", "profiling", "false", "tls-min-version", minTLS, "tls-cipher-suites", strings.Join(cipherSuites(), ","),
 		"enable-admission-plugins", "NodeRestriction,DenyServiceExternalIPs", "service-account-extend-token-expiration", "false",
 		"audit-policy-file", auditPolicyPath, "audit-log-path", auditLogDir+"/audit.log", "audit-log-maxage", "30", "audit-log-maxbackup", "10", "audit-log-maxsize", "100",
 		"encryption-provider-config", encryptionPath)
+	if h.TokenReviewURL != "" {
+		l = append(l, args("authentication-token-webhook-config-file", tokenReviewPath, "authentication-token-webhook-version", "v1")...)
+	}
+	return l
 }
 
-func apiServerMounts() []mount {
-	return []mount{
+func apiServerMounts(h Host) []mount {
+	l := []mount{
 		{Name: "audit-policy", HostPath: auditPolicyPath, MountPath: auditPolicyPath, ReadOnly: true, PathType: "File"},
 		{Name: "audit-log", HostPath: auditLogDir, MountPath: auditLogDir, PathType: "DirectoryOrCreate"},
 		{Name: "encryption", HostPath: encryptionPath, MountPath: encryptionPath, ReadOnly: true, PathType: "File"},
 	}
+	if h.TokenReviewURL != "" {
+		l = append(l, mount{Name: "token-review", HostPath: tokenReviewPath, MountPath: tokenReviewPath, ReadOnly: true, PathType: "File"})
+	}
+	return l
+}
+
+// tokenReview tells an API server where to ask about tokens, in the form of a kubeconfig.
+func tokenReview(h Host) ([]byte, error) {
+	type named struct {
+		Name    string            `json:"name"`
+		Cluster map[string]any    `json:"cluster,omitempty"`
+		User    map[string]any    `json:"user,omitempty"`
+		Context map[string]string `json:"context,omitempty"`
+	}
+	cluster := map[string]any{"server": h.TokenReviewURL}
+	if len(h.TokenReviewCA) > 0 && strings.HasPrefix(h.TokenReviewURL, "https:") {
+		cluster["certificate-authority-data"] = h.TokenReviewCA
+	}
+	return yaml.Marshal(map[string]any{"apiVersion": "v1", "kind": "Config", "current-context": "keystone",
+		"clusters": []named{{Name: "keystone", Cluster: cluster}}, "users": []named{{Name: "api-server"}},
+		"contexts": []named{{Name: "keystone", Context: map[string]string{"cluster": "keystone", "user": "api-server"}}}})
 }
 
 func controllerManagerArgs() []arg {

@@ -53,8 +53,11 @@ func initHost() userdata.Host {
 	}
 }
 
+const tokenReviewURL = "https://containers.example.org/v1/clusters/9f0c/tokenreviews"
+
 func controlPlaneHost() userdata.Host {
 	h := initHost()
+	h.TokenReviewURL = tokenReviewURL
 	h.Name, h.Role = "demo-k3x9z-control-plane-1", userdata.RoleControlPlane
 	h.CACertHash = "sha256:" + strings.Repeat("0123456789abcdef", 4)
 	h.NodeTaints = []userdata.Taint{{Key: "dedicated", Value: "infra", Effect: "NoExecute"}}

@@ -76,6 +76,11 @@ type Host struct {
 	// RoutedPods: the network knows the way to each node's pods, so nothing but a bridge is wanted for them.
 	RoutedPods bool
 
+	// TokenReviewURL is where API servers ask about tokens that are not their own (control planes); "": nowhere.
+	// TokenReviewCA is whom it is trusted by, in PEM; empty: those that the host trusts.
+	TokenReviewURL string
+	TokenReviewCA  []byte
+
 	Authorities     []byte   // PEM, that the host trusts beside its own: the cloud's, for one
 	NTPServers      []string // names or addresses; none: the image's own
 	ImageRepository string   // "": Kubernetes' own (init)

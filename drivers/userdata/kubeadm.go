@@ -221,7 +221,7 @@ func clusterDocument(h Host) clusterConfiguration {
 		EncryptionAlgorithm:  "RSA-2048",
 		ImageRepository:      h.ImageRepository,
 		Networking:           networking{PodSubnet: h.PodSubnet, ServiceSubnet: h.ServiceSubnet, DNSDomain: h.dnsDomain()},
-		APIServer:            component{CertSANs: slices.Compact(sans), ExtraArgs: apiServerArgs(), ExtraVolumes: apiServerMounts()},
+		APIServer:            component{CertSANs: slices.Compact(sans), ExtraArgs: apiServerArgs(h), ExtraVolumes: apiServerMounts(h)},
 		ControllerManager:    component{ExtraArgs: controllerManagerArgs()},
 		Scheduler:            component{ExtraArgs: schedulerArgs()},
 		Etcd:                 etcd{Local: localEtcd{DataDir: "/var/lib/etcd"}},

@@ -30,6 +30,7 @@ func goldenHosts() map[string]userdata.Host {
 	ipv6 := initHost()
 	ipv6.PodSubnet, ipv6.ServiceSubnet = "10.100.0.0/16,fd00:100::/64", "10.254.0.0/16,fd00:254::/112"
 	ipv6.ControlPlaneEndpoint, ipv6.ImageRepository, ipv6.DNSDomain = "[2001:db8::10]:443", "registry.example.org/k8s", "demo.internal"
+	ipv6.TokenReviewURL, ipv6.TokenReviewCA = tokenReviewURL, pem("CERTIFICATE", "cloud", 16)
 	ipv6.TokenTTL, ipv6.CloudProviderExternal, ipv6.ProviderID, ipv6.NodeLabels = 0, false, "", nil
 	routed := workerHost()
 	routed.RoutedPods, routed.Proxy = true, userdata.Proxy{}

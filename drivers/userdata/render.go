@@ -109,6 +109,13 @@ func hostFiles(h Host) ([]File, error) {
 		files = append(files, pkiFiles(h.PKI)...)
 		files = append(files, apiServerFiles(h.PKI)...)
 	}
+	if h.controlPlane() && h.TokenReviewURL != "" {
+		content, err := tokenReview(h)
+		if err != nil {
+			return nil, fmt.Errorf("render the API server's webhook: %w", err)
+		}
+		files = append(files, File{Path: tokenReviewPath, Content: content, Permissions: "0600"})
+	}
 	fixed, err := fixedFiles(h)
 	if err != nil {
 		return nil, err
@@ -213,7 +220,7 @@ func fixedFiles(h Host) ([]File, error) {
 
 // isOwnPath tells whether some host has this file already.
 func isOwnPath(path string) bool {
-	return path == configPath || path == encryptionPath || strings.HasPrefix(path, ownDir+"/") || strings.HasPrefix(path, pkiDir+"/") ||
+	return path == configPath || path == encryptionPath || path == tokenReviewPath || strings.HasPrefix(path, ownDir+"/") || strings.HasPrefix(path, pkiDir+"/") ||
 		slices.ContainsFunc(assetList(Host{}), func(a asset) bool { return a.path == path })
 }
 

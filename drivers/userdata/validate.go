@@ -65,6 +65,8 @@ func validate(h Host) error {
 	c.ssh(h.SSHKeys)
 	c.node(h)
 	c.proxy(h.Proxy)
+	u, err := url.Parse(h.TokenReviewURL)
+	c.that(h.TokenReviewURL == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "token review", "%q is not a URL", h.TokenReviewURL)
 	c.files(h.ExtraFiles)
 	c.authorities(h.Authorities)
 	for _, server := range h.NTPServers {

@@ -17,12 +17,13 @@ func TestCloudProvider(t *testing.T) {
 	b := newServiceBed(t)
 	version := binaries.Releases()[0].Kubernetes
 	labels := binaries.AddonTags()
-	labels["cloud_provider_enabled"] = "true"
+	labels["cloud_provider_enabled"], labels["keystone_auth_enabled"] = "true", "true"
 	c := b.create("provided", b.template(version), 1, 1, true, labels)
 	within(t, c, "nodes are those of the cloud", func(c *cluster) {
 		c.has(1, 1, version)
 		c.provided()
 	})
+	within(t, c, "users of the project come with tokens of Keystone", func(c *cluster) { c.byToken() })
 	within(t, c, "a Service has an address that answers", func(c *cluster) {
 		c.deploy(2)
 		c.apply(balanced("outside"))

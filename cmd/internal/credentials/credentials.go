@@ -27,6 +27,17 @@ func (c *Credentials) Register(flags *flag.FlagSet) {
 	flags.StringVar(&c.CACert, "os-cacert", os.Getenv("OS_CACERT"), "`FILE` with the CA certificates of the cloud (OS_CACERT)")
 }
 
+// Arguments are those that choose the same ones again.
+func (c Credentials) Arguments() []string {
+	var args []string
+	for _, a := range []struct{ option, value string }{{"--os-cloud", c.Cloud}, {"--os-region-name", c.Region}, {"--os-cacert", c.CACert}} {
+		if a.value != "" {
+			args = append(args, a.option, a.value)
+		}
+	}
+	return args
+}
+
 // Provider signs in. The options are those that find an endpoint in the catalogue.
 func (c Credentials) Provider(ctx context.Context) (*gophercloud.ProviderClient, gophercloud.EndpointOpts, error) {
 	var options []clouds.ParseOption

@@ -239,7 +239,7 @@ func (c *Config) defaults() api.Defaults {
 		MaxClusters:    c.Quotas.MaxClusters,
 		BootVolumeSize: c.Cinder.BootVolumeSize, BootVolumeType: c.Cinder.BootVolumeType, DockerVolumeType: c.Cinder.DockerVolumeType,
 		AffinityPolicy: c.Cluster.AffinityPolicy, ServiceDownTime: c.Default.ServiceDownTime,
-		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled, Addons: c.Addons.Enabled, UpgradesInPlace: c.Binaries.URL != "",
+		ServiceUserRoles: c.ServiceUser.Roles, EnabledDrivers: c.Drivers.Enabled, Addons: c.Addons.Enabled, ContainerInfraURL: c.Addons.ContainerInfraURL, Region: c.Cloud.RegionName, UpgradesInPlace: c.Binaries.URL != "",
 		MaxBaremetal: c.Quotas.MaxBaremetal, Baremetal: c.Ironic.driver().Pool,
 	}
 }
