@@ -28,7 +28,8 @@ func (s *Store) page(ctx context.Context, q *bun.SelectQuery, p Page, model any,
 	if key == "" {
 		key = "id"
 	}
-	if _, ok := table.FieldMap[key]; !ok || slices.Contains(unlisted(), key) {
+	field, ok := table.FieldMap[key]
+	if !ok || slices.Contains(unlisted(), key) {
 		return nil, ErrBadSortKey
 	}
 	col := bun.Ident(a + "." + key)
@@ -50,17 +51,35 @@ func (s *Store) page(ctx context.Context, q *bun.SelectQuery, p Page, model any,
 			return nil, err
 		}
 		value := s.db.NewSelect().TableExpr("? AS mk", bun.Ident(table.Name)).ColumnExpr("?", bun.Ident("mk."+key)).Where("mk.id = ?", m.ID)
-		if m.Null == 1 {
+		switch {
+		case key == "id":
+			q = q.Where("? ? ?", col, after, m.ID)
+		case m.Null == 1:
 			q = q.Where("? IS NULL AND ? ? ?", col, bun.Ident(a+".id"), after, m.ID)
-		} else {
+		default:
 			q = q.Where("(? ? (?) OR (? = (?) AND ? ? ?) OR ? IS NULL)", col, after, value, col, value, bun.Ident(a+".id"), after, m.ID, col)
 		}
 	}
-	q = q.OrderExpr("CASE WHEN ? IS NULL THEN 1 ELSE 0 END, ? ?, ? ?", col, col, dir, bun.Ident(a+".id"), dir)
+	if mayBeNull(field) {
+		q = q.OrderExpr("CASE WHEN ? IS NULL THEN 1 ELSE 0 END", col)
+	}
+	if key != "id" {
+		q = q.OrderExpr("? ?", col, dir)
+	}
+	q = q.OrderExpr("? ?", bun.Ident(a+".id"), dir)
 	if p.Limit > 0 {
 		q = q.Limit(int64(p.Limit))
 	}
 	return q, nil
+}
+
+// mayBeNull tells of a column whether it may be. Where it may not, nothing stands between an order and an index.
+func mayBeNull(f *schema.Field) bool {
+	switch f.StructField.Type.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice:
+		return true
+	}
+	return false
 }
 
 // unlisted are columns that no list shows: they are not read for one, and none is sorted by them.

@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jeroboam-cloud/jeroboam/db"
@@ -56,4 +57,23 @@ func TestQueriesDoNotGrowWithRows(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPagesAreReadInOrder: the first page of a long list, and any other, is read from an index, not by sorting all there is.
+func TestPagesAreReadInOrder(t *testing.T) {
+	s := dbtest.SQLite(t)
+	c, _, err := newCluster(t, s, "p", "c", 10)
+	must(t, err)
+	plans := db.Plans(s)
+	for _, page := range []db.Page{{Limit: 20}, {Limit: 20, SortDir: "desc"}, {Limit: 20, Marker: c.UUID}} {
+		for _, project := range []string{"p", ""} {
+			*plans = nil
+			_, err := s.Clusters(t.Context(), page, project)
+			must(t, err)
+			steps, groups, found := strings.Cut(strings.Join(*plans, "; "), "; SEARCH ng ") // of these there are as many as on the page
+			if strings.Contains(steps, "TEMP B-TREE") || (found == (page.Marker != "")) {
+				t.Errorf("%+v of project %q: %s; then %s", page, project, steps, groups)
+			}
+		}
+	}
 }

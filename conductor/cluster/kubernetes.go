@@ -162,9 +162,9 @@ func (w *work) apiReady(ctx context.Context) drivers.Result {
 	case err == nil:
 		return drivers.Done()
 	case errors.Is(err, kube.ErrUnreachable):
-		return drivers.Continue(drivers.PollInterval, "the Kubernetes API does not answer yet: %s", short(err))
+		return drivers.Continue(w.soon(), "the Kubernetes API does not answer yet: %s", short(err))
 	default:
-		return drivers.Continue(drivers.PollInterval, "the Kubernetes API is not ready yet: %s", short(err))
+		return drivers.Continue(w.soon(), "the Kubernetes API is not ready yet: %s", short(err))
 	}
 }
 
@@ -204,7 +204,7 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	x, ok := all[n.Name]
 	switch {
 	case !ok:
-		return drivers.Continue(drivers.PollInterval, "node %s to join the cluster", n.Name)
+		return drivers.Continue(w.soon(), "node %s to join the cluster", n.Name)
 	case x.Version != version:
 		return drivers.Failed(drivers.ClassUser, "node %s runs Kubernetes %s instead of %s: the image does not have what its property kube_version says", n.Name, x.Version, version)
 	}
@@ -224,11 +224,11 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	return w.dressNode(ctx, n)
 }
 
-// soon is when to look again at what comes within seconds: what a node lacks that has joined, the end of a host command,
-// components that start again. It is what a user waits for last, or many times in a row. Where there are many nodes a look
-// costs more, and some node is always the next.
+// soon is when to ask a cluster itself again: whether its API answers, nodes join and become ready, a host command ends. It is
+// what a user waits for last, or many times in a row, and costs the cloud nothing. Where there are many nodes a look costs
+// more, and some node is always the next; metal takes its minutes.
 func (w *work) soon() time.Duration {
-	if len(w.s.Nodes) > 100 {
+	if len(w.s.Nodes) > 100 || slices.ContainsFunc(w.s.NodeGroups, func(g *db.NodeGroup) bool { return groupSpec(g).ResourceClass != "" }) {
 		return drivers.PollInterval
 	}
 	return time.Second

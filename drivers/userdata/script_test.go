@@ -95,6 +95,7 @@ func newSandbox(t *testing.T, h userdata.Host, scenario string) *sandbox {
 	s.write("bin/kubeadm", fakeKubeadm)
 	s.write("bin/systemctl", "#!/bin/bash\necho \"systemctl $*\" >>\"$ROOT/calls\"\n"+
 		"if [ \"$*\" = 'start jeroboam-metadata-guard.service' ]; then touch \"$ROOT/guarded\"; fi\n")
+	s.write("bin/curl", "#!/bin/bash\necho '{\"data\": {\"jws-kubeconfig-abcdef\": \"eyJ\"}}'\n")
 	for _, name := range []string{"swapoff", "modprobe", "sysctl", "sleep"} {
 		s.write("bin/"+name, "#!/bin/bash\necho \""+name+" $*\" >>\"$ROOT/calls\"\n")
 	}
@@ -185,6 +186,12 @@ func TestBootstrap(t *testing.T) {
 			before: func(s *sandbox) {
 				s.write("etc/kubernetes/kubelet.conf", "")
 				s.write("var/lib/etcd/member/snap", "")
+			},
+		},
+		{
+			name: "worker asks until the API has signed for its token", host: workerHost(), want: []string{joinCall}, scenario: "[ $(wc -l <$ROOT/asked) = 3 ] && touch $k/kubelet.conf",
+			before: func(s *sandbox) {
+				s.write("bin/curl", "#!/bin/bash\necho \"$*\" >>\"$ROOT/asked\"\n[[ $* == *https://192.0.2.10:6443/* ]] || exit 1\n[ $(wc -l <\"$ROOT/asked\") -lt 3 ] || echo jws-kubeconfig-abcdef\n")
 			},
 		},
 		{name: "worker at once", host: workerHost(), scenario: ok, want: []string{joinCall}},

@@ -103,6 +103,15 @@ func (g groups) remove(path ...string) error {
 	return errors.Join(errs...)
 }
 
+// thaw lets processes of a group end that was frozen when its host was killed: a runtime does so for a moment.
+func thaw(folder string) {
+	for file, word := range map[string]string{"freezer.state": "THAWED", "cgroup.freeze": "0"} {
+		if path := filepath.Join(folder, file); there(path) {
+			_ = os.WriteFile(path, []byte(word), 0o644) // it may have gone meanwhile; whether they end is seen by the group's end
+		}
+	}
+}
+
 func removeGroup(folder string) error {
 	var err error
 	for end := time.Now().Add(groupPatience); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
@@ -110,6 +119,7 @@ func removeGroup(folder string) error {
 		err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
 				inner = append(inner, path)
+				thaw(path)
 			}
 			return nil // what has just gone is no matter
 		})

@@ -47,7 +47,11 @@ func sweep(folder string, g groups) error {
 		if !abandoned {
 			continue
 		}
-		if err := errors.Join(g.remove(e.Name()), os.RemoveAll(path)); err != nil {
+		err = g.remove(e.Name())
+		if err == nil { // the folder goes last: by it the rest is found
+			err = os.RemoveAll(path)
+		}
+		if err != nil {
 			return fmt.Errorf("sweep %s: %w", path, err)
 		}
 	}

@@ -41,3 +41,18 @@ func TestSweepTakesOnlyWhatWasAbandoned(t *testing.T) {
 		}
 	}
 }
+
+// Processes of a group that is frozen do not end, whoever kills them.
+func TestThaw(t *testing.T) {
+	folder := t.TempDir()
+	for _, tc := range []struct{ file, frozen, want string }{{"freezer.state", "FROZEN", "THAWED"}, {"cgroup.freeze", "1", "0"}} {
+		path := filepath.Join(folder, tc.file)
+		if err := os.WriteFile(path, []byte(tc.frozen), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		thaw(folder)
+		if got, err := os.ReadFile(path); err != nil || string(got) != tc.want {
+			t.Errorf("%s has %s, %v", tc.file, got, err)
+		}
+	}
+}
