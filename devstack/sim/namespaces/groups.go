@@ -96,6 +96,7 @@ const groupPatience = 10 * time.Second
 
 // remove takes a bed's groups away, or those of one of its hosts. Nothing runs in them any more, or is about to end.
 func (g groups) remove(path ...string) error {
+	g.thaw(path...)
 	var errs []error
 	for _, folder := range g {
 		errs = append(errs, removeGroup(filepath.Join(append([]string{folder}, path...)...)))
@@ -103,7 +104,19 @@ func (g groups) remove(path ...string) error {
 	return errors.Join(errs...)
 }
 
-// thaw lets processes of a group end that was frozen when its host was killed: a runtime does so for a moment.
+// thaw lets processes end that were frozen when their host was killed, as a runtime does for a moment: one in any hierarchy
+// keeps its groups in all of them.
+func (g groups) thaw(path ...string) {
+	for _, folder := range g {
+		_ = filepath.WalkDir(filepath.Join(append([]string{folder}, path...)...), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				thaw(path)
+			}
+			return nil
+		})
+	}
+}
+
 func thaw(folder string) {
 	for file, word := range map[string]string{"freezer.state": "THAWED", "cgroup.freeze": "0"} {
 		if path := filepath.Join(folder, file); there(path) {
@@ -119,7 +132,6 @@ func removeGroup(folder string) error {
 		err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
 				inner = append(inner, path)
-				thaw(path)
 			}
 			return nil // what has just gone is no matter
 		})
