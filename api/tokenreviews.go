@@ -16,7 +16,6 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/api/keystone"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
-	"github.com/jeroboam-cloud/jeroboam/drivers/addons"
 )
 
 // reviewToken tells a cluster's API servers whose token of Keystone a user came with: the webhook of Kubernetes'
@@ -56,10 +55,10 @@ func (s *Server) reviewToken(c echo.Context) error {
 	}
 	groups := make([]string, 0, len(who.Roles))
 	for _, role := range who.Roles {
-		groups = append(groups, addons.KeystonePrefix+role)
+		groups = append(groups, ops.KeystonePrefix+role)
 	}
 	return reviewed(c, authenticationv1.TokenReviewStatus{Authenticated: true,
-		User: authenticationv1.UserInfo{Username: addons.KeystonePrefix + who.UserName + "@" + who.UserDomainID, UID: who.UserID, Groups: groups}})
+		User: authenticationv1.UserInfo{Username: ops.KeystonePrefix + who.UserName + "@" + who.UserDomainID, UID: who.UserID, Groups: groups}})
 }
 
 // admits tells that the cluster takes tokens of Keystone.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 )
@@ -77,6 +78,19 @@ func TestClusterCommands(t *testing.T) {
 	}
 	if n := strings.Count(want(t, []string{"resource", "list", "demo", "-f", "value", "-c", "kind"}), "server\n"); n != masters+workers {
 		t.Errorf("%d servers", n)
+	}
+	want(t, []string{"kubeconfig", "demo"}, "certificate-authority-data: ", "server: https://", "current-context: demo", "command: jeroboam", "    - credential\n", "    - --os-cloud\n      - mine\n")
+	var credential struct {
+		Kind   string
+		Status struct {
+			Token               string
+			ExpirationTimestamp time.Time
+		}
+	}
+	var o, e buffer
+	if code := (shell{&o, &e}).run(t.Context(), []string{"credential"}); code != 0 || json.Unmarshal([]byte(o.String()), &credential) != nil || credential.Kind != "ExecCredential" ||
+		credential.Status.Token == "" || time.Until(credential.Status.ExpirationTimestamp) <= 0 {
+		t.Errorf("jeroboam credential: exit code %d, %s, %s of %s", code, e.String(), credential.Kind, credential.Status.ExpirationTimestamp)
 	}
 	benchIn(t, me, id)
 	want(t, []string{"node", "list", "-f", "yaml", "demo", "-c", "name"}, "- name: demo-")

@@ -24,6 +24,10 @@ const (
 	LabelShareNetwork      = "manila_csi_share_network_id"
 )
 
+// KeystonePrefix is what the names of users and groups who come with tokens of Keystone start with: nobody who makes a user, a
+// role or a group in Keystone gets the rights of one of Kubernetes' own, such as system:masters.
+const KeystonePrefix = "keystone:"
+
 // TokenReviewPath is where the API answers a cluster's API servers about tokens.
 func TokenReviewPath(cluster string) string { return "/v1/clusters/" + cluster + "/tokenreviews" }
 

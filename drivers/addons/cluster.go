@@ -30,8 +30,8 @@ type Cluster struct {
 	Storage       Storage
 }
 
-// RoleBinding gives those who have a role in Keystone a ClusterRole.
-type RoleBinding struct{ Role, ClusterRole string }
+// RoleBinding gives those who have a role in Keystone, a group in the cluster, a ClusterRole.
+type RoleBinding struct{ Group, ClusterRole string }
 
 // Cloud is how what runs in the cluster reaches OpenStack, and as whom.
 type Cloud struct {

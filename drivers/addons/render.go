@@ -23,10 +23,6 @@ const (
 	KeystoneAuth  = "keystone-auth"
 )
 
-// KeystonePrefix is what the names of users and groups who come with tokens of Keystone start with: nobody who makes a user,
-// a role or a group in Keystone gets the rights of one of Kubernetes' own, such as system:masters.
-const KeystonePrefix = "keystone:"
-
 // Render gives the objects of an add-on with a manifest of our own.
 func Render(c Cluster, name string) ([]*unstructured.Unstructured, error) {
 	objects, err := own(c, name)
@@ -61,7 +57,7 @@ func own(c Cluster, name string) ([]*unstructured.Unstructured, error) {
 		"Provider": versions.provider, "Attacher": versions.attacher, "Provisioner": versions.provisioner, "Resizer": versions.resizer,
 		"NFS": versions.nfs, "ManilaSecret": manilaSecret, "ManilaDriver": manilaDriver, "Login": c.Cloud,
 		"Registrar": versions.registrar, "LiveProbe": versions.liveProbe, "Metrics": versions.metrics,
-		"KeystoneRoles": c.KeystoneRoles, "GroupPrefix": KeystonePrefix})
+		"KeystoneRoles": c.KeystoneRoles})
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 func testCluster() addons.Cluster {
 	return addons.Cluster{Name: "dev-x2x2x", KubernetesVersion: "v1.36.5", APIHost: "10.0.0.5", APIPort: 6443, PodCIDR: "10.100.0.0/16", ServiceCIDR: "10.254.0.0/16", DNSDomain: "cluster.local",
-		KeystoneRoles: []addons.RoleBinding{{Role: "member", ClusterRole: "cluster-admin"}, {Role: "Read: \"only\"", ClusterRole: "view"}},
+		KeystoneRoles: []addons.RoleBinding{{Group: "keystone:member", ClusterRole: "cluster-admin"}, {Group: "keystone:Read: \"only\"", ClusterRole: "view"}},
 		Cloud: addons.Cloud{AuthURL: "https://keystone.example.org/v3", Region: "RegionOne", UserID: "4d1a", UserName: "dev-x2x2x", Domain: "jeroboam", Password: `p"a\ss`, ProjectID: "7c2f",
 			SubnetID: "5b1e", ExternalNetworkID: "9e0d"},
 		Storage: addons.Storage{VolumeTypes: []string{"ssd", "__DEFAULT__", "NVMe (fast)"}, DefaultVolumeType: "__DEFAULT__",

@@ -59,7 +59,8 @@ func (b *bed) mirror() cluster.AddonSources {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return cluster.AddonSources{Catalogue: catalogue, Fetcher: addons.NewFetcher(server.Client().Transport), AuthURL: b.cloud.AuthURL(), Region: "RegionOne"}
+	return cluster.AddonSources{Catalogue: catalogue, Fetcher: addons.NewFetcher(server.Client().Transport), AuthURL: b.cloud.AuthURL(), Region: "RegionOne",
+		KeystoneRoles: []addons.RoleBinding{{Group: ops.KeystonePrefix + "reader", ClusterRole: "view"}}}
 }
 
 // addonObjects lists what carries the label of add-ons, of the kinds that tests look for.
@@ -138,7 +139,8 @@ func TestAddons(t *testing.T) {
 	id := b.completed(order{name: "dev", masters: 1, workers: 1, loadBalancer: true,
 		cluster: func(s *ops.ClusterSpec) {
 			s.KubernetesVersion, s.NetworkDriver = oldVersion, "flannel"
-			s.Addons = []string{ops.AddonNetwork, ops.AddonCloudProvider, ops.AddonCinderCSI, ops.AddonMetricsServer}
+			s.Addons = []string{ops.AddonNetwork, ops.AddonCloudProvider, ops.AddonCinderCSI, ops.AddonMetricsServer, ops.AddonKeystoneAuth}
+			s.ContainerInfraURL = "https://containers.example.org"
 		},
 		group: func(g *db.NodeGroup, s *ops.GroupSpec) {
 			g.ImageID, s.ImageID, s.KubeVersion = oldImage, image, oldVersion
@@ -167,13 +169,20 @@ func TestAddons(t *testing.T) {
 	if err != nil || !slices.Contains(manager.Spec.Template.Spec.Containers[0].Args, "--cluster-name="+v.StackID) {
 		t.Errorf("the controller manager is not told the cluster's name: %v, %v", err, manager)
 	}
+	if config, err := c.CoreV1().ConfigMaps("kube-system").Get(t.Context(), "kubeadm-config", metav1.GetOptions{}); err != nil ||
+		!strings.Contains(config.Data["ClusterConfiguration"], "authentication-token-webhook-config-file") {
+		t.Errorf("API servers ask nobody about tokens: %v, %v", err, config)
+	}
+	if binding, err := c.RbacV1().ClusterRoleBindings().Get(t.Context(), "keystone:reader:view", metav1.GetOptions{}); err != nil || binding.Subjects[0].Name != "keystone:reader" {
+		t.Errorf("those who come with such tokens may do: %v, %v", err, binding)
+	}
 
 	// turned off, with something of the user's beside it
 	if _, err := c.CoreV1().Namespaces().Update(t.Context(), b.namespaceOf(v, "default"), metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	b.relabel(id, func(s *ops.ClusterSpec) {
-		s.Addons = []string{ops.AddonNetwork, ops.AddonCloudProvider, ops.AddonCinderCSI}
+		s.Addons = []string{ops.AddonNetwork, ops.AddonCloudProvider, ops.AddonCinderCSI, ops.AddonKeystoneAuth}
 		s.AddonSettings = map[string]string{"csi_cinder_reclaim_policy": "Retain", "cloud_provider_tag": "v1.35.0"}
 	})
 	if got := b.addonObjects(v); slices.Contains(got, "deployment/metrics-server=metrics-server") || len(got) != len(all)-1 {

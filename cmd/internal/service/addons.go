@@ -3,6 +3,7 @@ package service
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -50,29 +51,28 @@ func (a Addons) bindings() ([]addons.RoleBinding, error) {
 	var out []addons.RoleBinding
 	for _, pair := range a.KeystoneRoles {
 		role, clusterRole, _ := strings.Cut(pair, ":")
-		b := addons.RoleBinding{Role: strings.TrimSpace(role), ClusterRole: strings.TrimSpace(clusterRole)}
-		if b.Role == "" || b.ClusterRole == "" || len(path.IsValidPathSegmentName(b.Role+b.ClusterRole)) > 0 {
+		role, clusterRole = strings.TrimSpace(role), strings.TrimSpace(clusterRole)
+		if role == "" || clusterRole == "" || len(path.IsValidPathSegmentName(role+clusterRole)) > 0 {
 			return nil, fmt.Errorf("[addons] keystone_roles: %q is not a role of Keystone and a ClusterRole, such as reader:view", pair)
 		}
-		out = append(out, b)
+		out = append(out, addons.RoleBinding{Group: ops.KeystonePrefix + role, ClusterRole: clusterRole})
 	}
 	return out, nil
 }
 
 func (a Addons) check() error {
+	var errs []error
 	for _, name := range a.Enabled {
 		if !slices.Contains(ops.AddonNames(), name) {
-			return fmt.Errorf("[addons] enabled: %q is not one of %s", name, strings.Join(ops.AddonNames(), ", "))
+			errs = append(errs, fmt.Errorf("[addons] enabled: %q is not one of %s", name, strings.Join(ops.AddonNames(), ", ")))
 		}
 	}
-	if _, err := a.bindings(); err != nil {
-		return err
-	}
 	if u, err := url.Parse(a.ContainerInfraURL); a.ContainerInfraURL != "" && (err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http")) {
-		return fmt.Errorf("[addons] container_infra_url: %q is not https://host/path", a.ContainerInfraURL)
+		errs = append(errs, fmt.Errorf("[addons] container_infra_url: %q is not https://host/path", a.ContainerInfraURL))
 	}
-	_, err := a.catalogue()
-	return err
+	_, roles := a.bindings()
+	_, catalogue := a.catalogue()
+	return errors.Join(append(errs, roles, catalogue)...)
 }
 
 // addonSources are what conductors make add-ons of.

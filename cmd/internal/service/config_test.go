@@ -41,11 +41,16 @@ enabled = vm, magic
 driver = routing
 [cluster_template]
 kubernetes_default_network_driver = cilium
+[addons]
+enabled = dashboard
+container_infra_url = containers.example.org
+keystone_roles = reader:view, admin
 `), "")
 	if err == nil {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{"70000", "[api] ssl_key_file", "max_parallel_operations", "[certificates] encryption_keys", "nonsense", `"magic"`, `"cilium"`, `"routing" is not one of`,
+		`"dashboard" is not one of`, `"containers.example.org" is not https://`, `"admin" is not a role of Keystone and a ClusterRole`,
 		"[keystone_auth] auth_url", "[keystone_auth] username"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not tell of %s:\n%v", want, err)
