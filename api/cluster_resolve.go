@@ -85,7 +85,7 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal
 	}
-	spec.ContainerInfraURL = s.publicURL(who)
+	spec.ContainerInfraURL = s.publicURL(c.Request().Context(), who)
 	warnings, err := s.addons(cl.Labels, spec, nil)
 	if fatal := found.add(err); fatal != nil {
 		return nil, fatal

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,11 +78,12 @@ func reviewed(c echo.Context, status authenticationv1.TokenReviewStatus) error {
 }
 
 // publicURL is this service as clusters reach it; "" when nobody says.
-func (s *Server) publicURL(who caller) string {
+func (s *Server) publicURL(ctx context.Context, who caller) string {
 	address := s.Defaults.ContainerInfraURL
 	if address == "" {
 		var err error
-		if address, err = openstack.V3EndpointURL(&tokens.ServiceCatalog{Entries: who.Catalog},
+		// without a version nobody is asked, so no client is needed
+		if address, err = openstack.V3Endpoint(ctx, &gophercloud.ProviderClient{}, &tokens.ServiceCatalog{Entries: who.Catalog},
 			gophercloud.EndpointOpts{Type: "container-infra", Region: s.Defaults.Region, Availability: gophercloud.AvailabilityPublic}); err != nil {
 			return ""
 		}

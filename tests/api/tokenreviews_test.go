@@ -65,4 +65,9 @@ func TestTokenReviewNeedsAnAddress(t *testing.T) {
 	if s := b.specOf(id); s.Has("keystone-auth") {
 		t.Errorf("the cluster: %+v", s)
 	}
+	b.Cloud.RegisterEndpoint("container-infra", "magnum", "https://catalogue.example.org/v1")
+	again := b.login("demo")
+	if s := b.specOf(again.want(202, "POST", "/v1/clusters", object{"name": "d", "cluster_template_id": body["cluster_template_id"], "labels": body["labels"]}).text("uuid")); !s.Has("keystone-auth") || s.ContainerInfraURL != "https://catalogue.example.org" {
+		t.Errorf("with an address in the catalogue: %+v", s)
+	}
 }

@@ -26,8 +26,8 @@ func (m *metal) bond(node string) (id, address string) {
 		UUID string `json:"uuid"`
 	}
 	address = card()
-	_, err := m.admin.Post(ctx, m.admin.ServiceURL("portgroups"), map[string]any{"node_uuid": node, "address": address, "mode": "802.3ad", "properties": map[string]any{"miimon": 100}, "standalone_ports_supported": false},
-		&made, &gophercloud.RequestOpts{OkCodes: []int{201}}) //nolint:bodyclose // read to its end
+	_, err := m.admin.Post(ctx, m.admin.ServiceURL("portgroups"), map[string]any{"node_uuid": node, "address": address, "mode": "802.3ad", //nolint:bodyclose // read to its end
+		"properties": map[string]any{"miimon": 100}, "standalone_ports_supported": false}, &made, &gophercloud.RequestOpts{OkCodes: []int{201}})
 	m.must(err)
 	for range 2 {
 		_, err := ports.Create(ctx, m.admin, ports.CreateOpts{NodeUUID: node, Address: card(), PortGroupUUID: made.UUID}).Extract()

@@ -229,6 +229,7 @@ func (b *bed) serve(listen string, environ []string, args ...string) {
 		return err == nil && r.StatusCode == http.StatusOK
 	})
 	url := "http://" + listen
+	b.cloud.RegisterEndpoint("container-infra", "magnum", url+"/v1")
 	b.infra = &gophercloud.ServiceClient{ProviderClient: b.compute.ProviderClient, Endpoint: url + "/", ResourceBase: url + "/v1/", Type: "container-infra", Microversion: "1.14"}
 }
 

@@ -60,10 +60,17 @@ func (b *bed) create(name, template string, masters, workers int, balanced bool,
 	if err != nil {
 		b.Fatal(err)
 	}
+	c := b.made(id, name, began)
+	c.access()
+	return c
+}
+
+// made waits until a cluster that was asked for is complete.
+func (b *bed) made(id, name string, began time.Time) *cluster {
+	b.Helper()
 	c := &cluster{bed: b, id: id, name: name, kubeconfig: filepath.Join(b.folder, name+".kubeconfig")}
 	c.settled("CREATE_COMPLETE", createTimeout)
-	b.Logf("%s: %d + %d nodes complete after %.0f s", name, masters, workers, time.Since(began).Seconds())
-	c.access()
+	b.Logf("%s: complete after %.0f s", name, time.Since(began).Seconds())
 	return c
 }
 

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/cluster"
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
@@ -52,7 +52,7 @@ func (a Addons) bindings() ([]addons.RoleBinding, error) {
 	for _, pair := range a.KeystoneRoles {
 		role, clusterRole, _ := strings.Cut(pair, ":")
 		role, clusterRole = strings.TrimSpace(role), strings.TrimSpace(clusterRole)
-		if role == "" || clusterRole == "" || len(path.IsValidPathSegmentName(role+clusterRole)) > 0 {
+		if role == "" || clusterRole == "" || len(content.IsPathSegmentName(role+clusterRole)) > 0 {
 			return nil, fmt.Errorf("[addons] keystone_roles: %q is not a role of Keystone and a ClusterRole, such as reader:view", pair)
 		}
 		out = append(out, addons.RoleBinding{Group: ops.KeystonePrefix + role, ClusterRole: clusterRole})
