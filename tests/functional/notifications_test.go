@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -95,7 +96,8 @@ func listen(t *testing.T, s *stack.Stack) *listener {
 	return l
 }
 
-// about waits for some notifications of a cluster and gives them.
+// about waits for some notifications of a cluster and gives them in the order of their times: each priority has a queue of
+// its own, so that is not the order in which they are heard.
 func (l *listener) about(t *testing.T, cluster string, count int) (out []heard) {
 	t.Helper()
 	testenv.Eventually(t, settling, "the notifications", func() bool {
@@ -109,6 +111,7 @@ func (l *listener) about(t *testing.T, cluster string, count int) (out []heard) 
 		}
 		return len(out) >= count
 	})
+	slices.SortStableFunc(out, func(a, b heard) int { return strings.Compare(a.Metadata.Timestamp, b.Metadata.Timestamp) })
 	return out
 }
 
