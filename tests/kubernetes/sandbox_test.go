@@ -1,36 +1,14 @@
 package kubernetes
 
 import (
+	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/containerinfra/v1/nodegroups"
 
 	binaries "github.com/jeroboam-cloud/jeroboam/devstack/kubernetes"
 )
-
-// sandboxed is a pod in gVisor. What it runs is of its host, as with the other workloads.
-const sandboxed = `apiVersion: v1
-kind: Pod
-metadata: {name: sandboxed}
-spec:
-  runtimeClassName: gvisor
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: shell
-    image: registry.k8s.io/pause:3.10.2
-    command: [/usr/bin/python3, -m, http.server, "8080", --directory, /usr/share/python3]
-    readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
-    volumeMounts:
-    - {name: usr, mountPath: /usr, readOnly: true}
-    - {name: lib, mountPath: /lib, readOnly: true}
-    - {name: lib64, mountPath: /lib64, readOnly: true}
-  volumes:
-  - {name: usr, hostPath: {path: /usr}}
-  - {name: lib, hostPath: {path: /lib}}
-  - {name: lib64, hostPath: {path: /lib64}}
-`
 
 // TestSandbox: a pool of nodes whose pods run in gVisor, beside an ordinary one.
 func TestSandbox(t *testing.T) {
@@ -46,25 +24,26 @@ func TestSandbox(t *testing.T) {
 		c.has(1, 2, version)
 	})
 	within(t, c, "a pod runs behind gVisor's own kernel", func(c *cluster) {
-		c.apply(sandboxed)
-		c.eventually(3*time.Minute, "the sandbox to be ready", func(out string) bool { return out == "True" }, "get", "pod", "sandboxed", "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
-		if node := c.do("get", "pod", "sandboxed", "-o", "jsonpath={.spec.nodeName}"); !strings.Contains(node, "-sandboxes-") {
+		c.apply(fmt.Sprintf(workload, "sandboxed", 1, "gvisor"))
+		c.ready("sandboxed", 1)
+		if node := c.do("get", "pod", "-l", "app=sandboxed", "-o", "jsonpath={.items[0].spec.nodeName}"); !strings.Contains(node, "-sandboxes-") {
 			c.Errorf("it is on node %s", node)
 		}
-		if kernel := c.do("exec", "sandboxed", "--", "/usr/bin/cat", "/proc/version"); !strings.Contains(strings.ToLower(kernel), "gvisor") {
+		if kernel := c.do("exec", "deployment/sandboxed", "--", "/usr/bin/cat", "/proc/version"); !strings.Contains(strings.ToLower(kernel), "gvisor") {
 			c.Errorf("its kernel is %s", kernel)
 		}
-		c.Logf("memory of the host, as its overhead says: %s", c.do("get", "pod", "sandboxed", "-o", "jsonpath={.spec.overhead}"))
+		if overhead := c.do("get", "pod", "-l", "app=sandboxed", "-o", "jsonpath={.items[0].spec.overhead.memory}"); overhead != "64Mi" {
+			c.Errorf("beside its containers it has %s", overhead)
+		}
 	})
 	within(t, c, "it reaches the others, and they reach it", func(c *cluster) {
 		c.deploy(2)
-		address := c.do("get", "pod", "sandboxed", "-o", "jsonpath={.status.podIP}")
-		ordinary := strings.Fields(c.do("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].metadata.name}"))[0]
-		c.do("exec", "sandboxed", "--", "/usr/bin/curl", "-fsS", "-o", "/dev/null", "--max-time", "10", "http://web.default.svc.cluster.local")
-		c.do("exec", ordinary, "--", "/usr/bin/curl", "-fsS", "-o", "/dev/null", "--max-time", "10", "http://"+address+":8080")
+		for from, to := range map[string]string{"sandboxed": "web", "web": "sandboxed"} {
+			c.do("exec", "deployment/"+from, "--", "/usr/bin/curl", "-fsS", "-o", "/dev/null", "--max-time", "10", "http://"+to+".default.svc.cluster.local")
+		}
 	})
 	within(t, c, "the pool goes, and its RuntimeClass", func(c *cluster) {
-		c.do("delete", "pod", "sandboxed")
+		c.do("delete", "deployment", "sandboxed")
 		if err := nodegroups.Delete(c.Context(), c.infra, c.id, "sandboxes").ExtractErr(); err != nil {
 			c.Fatal(err)
 		}

@@ -6,21 +6,22 @@ import (
 	"time"
 )
 
-// workload is a web server on as many nodes, with a Service in front. There is no image of one here: its pods run what
-// their hosts have.
+// workload is a web server in pods of a runtime, on as many nodes as may be, with a Service in front. There is no image of one
+// here: its pods run what their hosts have.
 const workload = `apiVersion: apps/v1
 kind: Deployment
-metadata: {name: web}
+metadata: {name: %[1]s}
 spec:
-  replicas: %d
-  selector: {matchLabels: {app: web}}
+  replicas: %[2]d
+  selector: {matchLabels: {app: %[1]s}}
   template:
-    metadata: {labels: {app: web}}
+    metadata: {labels: {app: %[1]s}}
     spec:
+      runtimeClassName: %[3]s
       terminationGracePeriodSeconds: 1
       tolerations: [{key: node-role.kubernetes.io/control-plane, operator: Exists}]
       topologySpreadConstraints:
-      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: web}}}
+      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: %[1]s}}}
       containers:
       - name: web
         image: registry.k8s.io/pause:3.10.2
@@ -37,23 +38,29 @@ spec:
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: web}
+metadata: {name: %[1]s}
 spec:
-  selector: {app: web}
+  selector: {app: %[1]s}
   ports: [{port: 80, targetPort: 8080}]
 `
 
 // deploy applies the workload and waits for it.
 func (c *cluster) deploy(replicas int) {
 	c.Helper()
-	c.apply(fmt.Sprintf(workload, replicas))
+	c.apply(fmt.Sprintf(workload, "web", replicas, "null"))
 	c.served(replicas)
 }
 
 func (c *cluster) served(replicas int) {
 	c.Helper()
-	c.eventually(5*time.Minute, "the workload to be ready", func(out string) bool { return out == fmt.Sprint(replicas) },
-		"get", "deployment", "web", "-o", "jsonpath={.status.readyReplicas}")
+	c.ready("web", replicas)
+}
+
+// ready waits until so many pods of a workload are.
+func (c *cluster) ready(name string, replicas int) {
+	c.Helper()
+	c.eventually(5*time.Minute, "the workload "+name+" to be ready", func(out string) bool { return out == fmt.Sprint(replicas) },
+		"get", "deployment", name, "-o", "jsonpath={.status.readyReplicas}")
 }
 
 // connected: pods reach each other on whatever nodes they are, and a Service by its address and its name.
