@@ -50,7 +50,7 @@ func (s *Server) addons(given db.Strings, spec *ops.ClusterSpec, had []string) (
 			lack = nil // what is there is there
 		}
 		switch {
-		case lack != nil && asked && s.Catalogue != nil:
+		case lack != nil && a.Catalogued && asked && s.Catalogue != nil:
 			_ = found.add(about(field, lack)) // never fatal
 			continue
 		case lack != nil && a.Name == ops.AddonNetwork:

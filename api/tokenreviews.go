@@ -42,7 +42,7 @@ func (s *Server) reviewToken(c echo.Context) error {
 	case errors.Is(err, keystone.ErrInvalidToken):
 		return reviewed(c, authenticationv1.TokenReviewStatus{Error: "Keystone does not know the token, or it has expired."})
 	case errors.Is(err, keystone.ErrUnavailable):
-		return &Error{Status: http.StatusServiceUnavailable, Detail: "Keystone cannot be asked about tokens at present."}
+		return fail(http.StatusServiceUnavailable, "Keystone cannot be asked about tokens at present.")
 	case err != nil:
 		return fmt.Errorf("validating a token for a cluster: %w", err)
 	}

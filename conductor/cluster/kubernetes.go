@@ -162,7 +162,7 @@ func (w *work) apiReady(ctx context.Context) drivers.Result {
 	case err == nil:
 		return drivers.Done()
 	case errors.Is(err, kube.ErrUnreachable):
-		return drivers.Continue(w.soon(), "the Kubernetes API does not answer yet: %s", short(err))
+		return drivers.Continue(w.booted(w.controlPlanes()...), "the Kubernetes API does not answer yet: %s", short(err))
 	default:
 		return drivers.Continue(w.soon(), "the Kubernetes API is not ready yet: %s", short(err))
 	}
@@ -204,7 +204,7 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	x, ok := all[n.Name]
 	switch {
 	case !ok:
-		return drivers.Continue(w.soon(), "node %s to join the cluster", n.Name)
+		return drivers.Continue(w.booted(w.group(n.NodeGroupUUID)), "node %s to join the cluster", n.Name)
 	case x.Version != version:
 		return drivers.Failed(drivers.ClassUser, "node %s runs Kubernetes %s instead of %s: the image does not have what its property kube_version says", n.Name, x.Version, version)
 	}
@@ -224,14 +224,22 @@ func (w *work) nodeReady(ctx context.Context, n *db.Node, version string) driver
 	return w.dressNode(ctx, n)
 }
 
-// soon is when to ask a cluster itself again: whether its API answers, nodes join and become ready, a host command ends. It is
-// what a user waits for last, or many times in a row, and costs the cloud nothing. Where there are many nodes a look costs
-// more, and some node is always the next; metal takes its minutes.
+// soon is when to ask a cluster itself again about what comes within seconds: its API is ready, what a node lacks that has
+// joined, a host command ends, components start again. It is what a user waits for last, or many times in a row, and costs the
+// cloud nothing. Where there are many nodes a look costs more, and some node is always the next.
 func (w *work) soon() time.Duration {
-	if len(w.s.Nodes) > 100 || slices.ContainsFunc(w.s.NodeGroups, func(g *db.NodeGroup) bool { return groupSpec(g).ResourceClass != "" }) {
+	if len(w.s.Nodes) > 100 {
 		return drivers.PollInterval
 	}
 	return time.Second
+}
+
+// booted is when to look again for what hosts of these groups are to become. Metal takes its minutes.
+func (w *work) booted(groups ...*db.NodeGroup) time.Duration {
+	if slices.ContainsFunc(groups, func(g *db.NodeGroup) bool { return g != nil && groupSpec(g).ResourceClass != "" }) {
+		return drivers.PollInterval
+	}
+	return w.soon()
 }
 
 // uninitialized taints nodes of which no cloud controller manager has said yet who they are.

@@ -56,6 +56,7 @@ func TestTokenReview(t *testing.T) {
 // TestTokenReviewNeedsAnAddress: where nobody says how clusters reach this service the label is told to have no effect.
 func TestTokenReviewNeedsAnAddress(t *testing.T) {
 	b := newBed(t)
+	b.server.Catalogue = catalogue{"v1.37": {"calico"}} // which has nothing to do with it
 	body := object{"name": "c", "cluster_template_id": b.one.template(nil), "labels": object{"keystone_auth_enabled": "true"}}
 	told := b.one.want(200, "POST", "/v1/clusters/preflight", body).body
 	if !strings.Contains(string(told), "Label keystone_auth_enabled has no effect: Keystone's catalogue has no public address of this service.") {

@@ -5,7 +5,7 @@ await_api() {
 	command -v curl >/dev/null || return 0
 	local api token end=$((SECONDS + 600))
 	api=$(sed -n "s/^ *apiServerEndpoint: *//p" /etc/kubernetes/kubeadm.yaml | tr -d "\"'")
-	token=$(sed -n 's/^ *token: *\([a-z0-9]*\)\..*/\1/p' /etc/kubernetes/kubeadm.yaml)
+	token=$(sed -n 's/^ *token: *"\{0,1\}\([a-z0-9]*\)\..*/\1/p' /etc/kubernetes/kubeadm.yaml)
 	say "waiting for the API at $api"
 	until curl --silent --insecure --globoff --noproxy '*' --max-time 5 "https://$api/api/v1/namespaces/kube-public/configmaps/cluster-info" | grep -q "jws-kubeconfig-$token"; do
 		((SECONDS < end)) || return 0
