@@ -11,6 +11,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
 // TestTheNewestPatchIsInstalledInTheWindow: of the templates that the owner sees, and only when all is well.
@@ -100,9 +101,11 @@ func TestHealingWaitsForTheWindow(t *testing.T) {
 	}
 	window(4 * time.Hour)
 	b.stop(id, b.namesOf(id, "default-worker")[0])
-	for range 4 {
+	testenv.Eventually(t, eventually, "the brake to be told", func() bool {
 		b.look(w)
-	}
+		return b.told(id, "healing of default-worker", "window is closed") > 0
+	})
+	b.look(w)
 	if n, told := len(b.operations(id, ops.NodeGroupHeal)), b.told(id, "healing of default-worker", "window is closed"); n != 0 || told != 1 {
 		t.Errorf("%d operations heal, the brake was told %d times\n%s", n, told, b.events(id))
 	}

@@ -41,6 +41,16 @@ func (b *bed) look(w *periodic.Watcher) {
 	}
 }
 
+// lookUntilHealing looks until healing is asked for. Two looks may not be enough: an API may be away, and time is counted in
+// milliseconds, of which a node has to be ill for one.
+func (b *bed) lookUntilHealing(w *periodic.Watcher, id string) {
+	b.t.Helper()
+	testenv.Eventually(b.t, eventually, "the healing to begin", func() bool {
+		b.look(w)
+		return len(b.operations(id, ops.NodeGroupHeal)) > 0
+	})
+}
+
 func (b *bed) drift(w *periodic.Watcher) {
 	b.t.Helper()
 	if n, err := w.ProcessDrift(b.t.Context()); err != nil || n == 0 {
@@ -213,7 +223,7 @@ func TestHealthIsSeen(t *testing.T) {
 	}
 
 	b.labelled(id, "auto_healing_enabled", "true")
-	b.look(w)
+	b.lookUntilHealing(w, id)
 	if v := b.reaches(id, ops.UpdateComplete); v.NodeCount != 2 {
 		t.Errorf("%d workers", v.NodeCount)
 	}
@@ -246,10 +256,7 @@ func TestAHostThatHangsIsRebooted(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.missed(id, name)
-	testenv.Eventually(t, eventually, "the healing to begin", func() bool {
-		b.look(w)
-		return len(b.operations(id, ops.NodeGroupHeal)) > 0
-	})
+	b.lookUntilHealing(w, id)
 	b.reaches(id, ops.UpdateComplete)
 	if n := b.node(id, name); n == nil || n.HostID != server {
 		t.Errorf("the node was not kept: %+v\n%s", n, b.events(id))
@@ -279,8 +286,7 @@ func TestAHostThatDoesNotComeBackIsReplaced(t *testing.T) {
 	if err := b.cloud.Inject(sim.Rule{Service: "compute", Method: "POST", PathRegexp: "/action$", Name: name, Action: sim.Action{Stuck: true}}); err != nil {
 		t.Fatal(err)
 	}
-	b.look(w)
-	b.look(w)
+	b.lookUntilHealing(w, id)
 	v := b.reaches(id, ops.UpdateComplete)
 	now := b.namesOf(id, "default-worker")
 	if len(now) != 2 || slices.Contains(now, name) || b.node(id, name) != nil {
@@ -307,10 +313,7 @@ func TestAControlPlaneIsHealed(t *testing.T) {
 	masters := b.namesOf(id, "default-master")
 	server := b.node(id, masters[1]).HostID
 	b.stop(id, masters[1])
-	testenv.Eventually(t, eventually, "the healing to begin", func() bool {
-		b.look(w)
-		return len(b.operations(id, ops.NodeGroupHeal)) > 0
-	})
+	b.lookUntilHealing(w, id)
 	b.reaches(id, ops.UpdateComplete)
 	if now := b.namesOf(id, "default-master"); !slices.Equal(now, masters) || b.node(id, masters[1]).HostID != server {
 		t.Errorf("control planes are %v, were %v\n%s", now, masters, b.events(id))
@@ -337,10 +340,7 @@ func TestAControlPlaneIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.stop(id, first)
-	testenv.Eventually(t, eventually, "the healing to begin", func() bool {
-		b.look(w)
-		return len(b.operations(id, ops.NodeGroupHeal)) > 0
-	})
+	b.lookUntilHealing(w, id)
 	v := b.reaches(id, ops.UpdateComplete)
 	now := b.namesOf(id, "default-master")
 	if len(now) != 3 || slices.Contains(now, first) || len(b.kubeNodes(v, b.secrets)) != 4 {
