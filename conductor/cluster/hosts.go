@@ -14,7 +14,6 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
-	"github.com/jeroboam-cloud/jeroboam/drivers/pki"
 	"github.com/jeroboam-cloud/jeroboam/drivers/userdata"
 )
 
@@ -90,15 +89,7 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node, init b
 	if !ok {
 		return nil, errors.New("the address of the Kubernetes API is not known yet")
 	}
-	ca, err := w.secret(ctx, ops.SecretCA)
-	if err != nil {
-		return nil, err
-	}
 	token, err := w.secret(ctx, ops.SecretJoinToken)
-	if err != nil {
-		return nil, err
-	}
-	pin, err := pki.CertHash(ca.Certificate)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +97,7 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node, init b
 	labels, _ := userdata.SplitLabels(all)
 	h := userdata.Host{Name: n.Name, Role: userdata.RoleWorker, Distro: spec.Distro, ClusterName: w.s.Cluster.StackID, KubernetesVersion: w.version(g),
 		ControlPlaneEndpoint: net.JoinHostPort(address, strconv.Itoa(w.spec.APIPort)), APIServerCertSANs: w.certSANs(), PodSubnet: w.spec.PodCIDR, ServiceSubnet: w.spec.ServiceCIDR,
-		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, CACertHash: pin, NodeLabels: labels, NodeTaints: taints(nodeTaints),
+		DNSDomain: w.spec.DNSDomain, BootstrapToken: string(token.Passphrase), TokenTTL: tokenTTL, NodeLabels: labels, NodeTaints: taints(nodeTaints),
 		Runtime: ops.SandboxOf(g), Authorities: w.e.Authorities, NTPServers: w.spec.NTPServers, RoutedPods: w.spec.PodNetworkMode == ops.PodsRouted, CloudProviderExternal: w.spec.Has(ops.AddonCloudProvider), ImageRepository: w.spec.ImageRepository, Proxy: userdata.Proxy{HTTP: w.spec.HTTPProxy, HTTPS: w.spec.HTTPSProxy, No: split(w.spec.NoProxy)}}
 	if r, ok := drivers.HostOf(w.l, n.Name); ok && r.Kind == drivers.KindAllocation && r.ID != "" {
 		// Nova has no server of it, so no cloud controller manager would ever find it.
@@ -114,6 +105,9 @@ func (w *work) userData(ctx context.Context, g *db.NodeGroup, n *db.Node, init b
 	}
 	if w.s.Cluster.SSHPublicKey != nil {
 		h.SSHKeys = []string{strings.TrimSpace(*w.s.Cluster.SSHPublicKey)}
+	}
+	if h.ClusterCA, err = w.trusted(ctx, ops.SecretCA); err != nil {
+		return nil, err
 	}
 	if g.Role == db.RoleMaster {
 		h.Role = userdata.RoleControlPlane

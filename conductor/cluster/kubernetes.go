@@ -303,7 +303,6 @@ stringData:
   token-secret: %q
   expiration: %q
   usage-bootstrap-authentication: "true"
-  usage-bootstrap-signing: "true"
   auth-extra-groups: system:bootstrappers:kubeadm:default-node-token
 `, id, id, secret, w.e.Now().Add(tokenTTL).UTC().Format(time.RFC3339))
 	if err := c.Apply(ctx, []byte(manifest), "jeroboam"); err != nil {

@@ -2,9 +2,7 @@ package pki
 
 import (
 	"crypto"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -51,16 +49,6 @@ func (b Bundle) signer() (*x509.Certificate, crypto.Signer, error) {
 		return nil, nil, err
 	}
 	return cert, key, nil
-}
-
-// CertHash is the pin of a certificate as kubeadm wants it: "sha256:" and the hex digest of its public key information.
-func CertHash(certPEM []byte) (string, error) {
-	cert, err := parseCertificate(certPEM)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
-	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
 func parseCertificate(certPEM []byte) (*x509.Certificate, error) {

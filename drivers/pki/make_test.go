@@ -217,28 +217,6 @@ func TestOpenSSLVerifies(t *testing.T) {
 	}
 }
 
-func TestCertHash(t *testing.T) {
-	ca := testCA(t)
-	got, err := pki.CertHash(ca.Certificate)
-	if err != nil || !strings.HasPrefix(got, "sha256:") || len(got) != len("sha256:")+64 {
-		t.Fatalf("%q, %v", got, err)
-	}
-	if openssl, err := exec.LookPath("openssl"); err == nil {
-		cmd := exec.Command("sh", "-c", openssl+" x509 -pubkey -noout | "+openssl+" pkey -pubin -outform der | "+openssl+" dgst -sha256 -r")
-		cmd.Stdin = bytes.NewReader(ca.Certificate)
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want, _, _ := strings.Cut(string(out), " "); got != "sha256:"+want {
-			t.Errorf("hash %s, openssl says %s", got, want)
-		}
-	}
-	if _, err := pki.CertHash([]byte("nonsense")); err == nil {
-		t.Error("nonsense has a hash")
-	}
-}
-
 func TestBundleIsNotPrinted(t *testing.T) {
 	ca := testCA(t)
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {

@@ -2,8 +2,6 @@ package userdata
 
 import (
 	"strings"
-
-	"sigs.k8s.io/yaml"
 )
 
 const (
@@ -55,21 +53,13 @@ func apiServerMounts(h Host) []mount {
 	return l
 }
 
-// tokenReview tells an API server where to ask about tokens, in the form of a kubeconfig.
+// tokenReview tells an API server where to ask about tokens.
 func tokenReview(h Host) ([]byte, error) {
-	type named struct {
-		Name    string            `json:"name"`
-		Cluster map[string]any    `json:"cluster,omitempty"`
-		User    map[string]any    `json:"user,omitempty"`
-		Context map[string]string `json:"context,omitempty"`
+	var ca []byte
+	if strings.HasPrefix(h.TokenReviewURL, "https:") {
+		ca = h.TokenReviewCA
 	}
-	cluster := map[string]any{"server": h.TokenReviewURL}
-	if len(h.TokenReviewCA) > 0 && strings.HasPrefix(h.TokenReviewURL, "https:") {
-		cluster["certificate-authority-data"] = h.TokenReviewCA
-	}
-	return yaml.Marshal(map[string]any{"apiVersion": "v1", "kind": "Config", "current-context": "keystone",
-		"clusters": []named{{Name: "keystone", Cluster: cluster}}, "users": []named{{Name: "api-server"}},
-		"contexts": []named{{Name: "keystone", Context: map[string]string{"cluster": "keystone", "user": "api-server"}}}})
+	return kubeconfig("keystone", h.TokenReviewURL, ca)
 }
 
 func controllerManagerArgs() []arg {

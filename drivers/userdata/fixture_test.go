@@ -59,7 +59,7 @@ func controlPlaneHost() userdata.Host {
 	h := initHost()
 	h.TokenReviewURL = tokenReviewURL
 	h.Name, h.Role = "demo-k3x9z-control-plane-1", userdata.RoleControlPlane
-	h.CACertHash = "sha256:" + strings.Repeat("0123456789abcdef", 4)
+	h.ClusterCA = h.PKI.CA.Certificate
 	h.NodeTaints = []userdata.Taint{{Key: "dedicated", Value: "infra", Effect: "NoExecute"}}
 	return h
 }

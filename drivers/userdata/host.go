@@ -59,9 +59,10 @@ type Host struct {
 
 	BootstrapToken string        // with it hosts join
 	TokenTTL       time.Duration // 0: DefaultTokenTTL (init)
-	// CACertHash is the pin of the cluster's CA, "sha256:<hex>" (control-plane, worker).
-	CACertHash string
-	PKI        *PKI // control planes
+	// ClusterCA is what joining hosts believe the API by: the certificate of the cluster's CA in PEM, followed by those that
+	// are trusted beside it (control-plane, worker).
+	ClusterCA []byte
+	PKI       *PKI // control planes
 
 	// NodeLabels are given by the kubelet to itself, so only those that Kubernetes lets it: see SplitLabels.
 	NodeLabels       map[string]string

@@ -133,11 +133,9 @@ type (
 	}
 
 	joinDiscovery struct {
-		BootstrapToken struct {
-			APIServerEndpoint string   `json:"apiServerEndpoint"`
-			Token             string   `json:"token"`
-			CACertHashes      []string `json:"caCertHashes"`
-		} `json:"bootstrapToken"`
+		File struct {
+			KubeConfigPath string `json:"kubeConfigPath"`
+		} `json:"file"`
 		TLSBootstrapToken string `json:"tlsBootstrapToken"`
 	}
 
@@ -197,7 +195,7 @@ func initDocument(h Host) initConfiguration {
 	return initConfiguration{
 		typeMeta: typeMeta{APIVersion: kubeadmAPI, Kind: "InitConfiguration"},
 		BootstrapTokens: []bootstrapToken{{
-			Token: h.BootstrapToken, TTL: duration(ttl), Usages: []string{"signing", "authentication"},
+			Token: h.BootstrapToken, TTL: duration(ttl), Usages: []string{"authentication"},
 			Groups: []string{"system:bootstrappers:kubeadm:default-node-token"},
 		}},
 		LocalAPIEndpoint: apiEndpoint{BindPort: localPort},
@@ -261,9 +259,7 @@ func joinDocument(h Host) joinConfiguration {
 		NodeRegistration: registration(h),
 		Timeouts:         joinTimeouts(),
 	}
-	j.Discovery.BootstrapToken.APIServerEndpoint = h.ControlPlaneEndpoint
-	j.Discovery.BootstrapToken.Token = h.BootstrapToken
-	j.Discovery.BootstrapToken.CACertHashes = []string{h.CACertHash}
+	j.Discovery.File.KubeConfigPath = discoveryPath
 	j.Discovery.TLSBootstrapToken = h.BootstrapToken
 	if h.Role == RoleControlPlane {
 		j.ControlPlane = &joinControlPlane{LocalAPIEndpoint: apiEndpoint{BindPort: localPort}}

@@ -19,13 +19,15 @@ var assets embed.FS
 
 const (
 	configPath = "/etc/kubernetes/kubeadm.yaml"
-	pkiDir     = "/etc/kubernetes/pki"
-	signingCA  = "signing-ca.crt"
-	scriptPath = programDir + "/jeroboam-bootstrap"
-	programDir = "/usr/local/sbin"
-	ownDir     = "/etc/jeroboam"
-	timePath   = ownDir + "/ntp"
-	proxyPath  = ownDir + "/proxy.env"
+	// discoveryPath is not where kubeadm clears away.
+	discoveryPath = "/etc/kubernetes/discovery.conf"
+	pkiDir        = "/etc/kubernetes/pki"
+	signingCA     = "signing-ca.crt"
+	scriptPath    = programDir + "/jeroboam-bootstrap"
+	programDir    = "/usr/local/sbin"
+	ownDir        = "/etc/jeroboam"
+	timePath      = ownDir + "/ntp"
+	proxyPath     = ownDir + "/proxy.env"
 
 	// packFrom is the size from which compressing a file is tried. Small files stay readable on the host's console.
 	packFrom = 1024
@@ -105,6 +107,13 @@ func hostFiles(h Host) ([]File, error) {
 		return nil, err
 	}
 	files := []File{{Path: configPath, Content: config, Permissions: "0600"}}
+	if h.Role != RoleInit {
+		content, err := discovery(h)
+		if err != nil {
+			return nil, fmt.Errorf("render where the API is: %w", err)
+		}
+		files = append(files, File{Path: discoveryPath, Content: content})
+	}
 	if h.PKI != nil {
 		files = append(files, pkiFiles(h.PKI)...)
 		files = append(files, apiServerFiles(h.PKI)...)
@@ -220,7 +229,7 @@ func fixedFiles(h Host) ([]File, error) {
 
 // isOwnPath tells whether some host has this file already.
 func isOwnPath(path string) bool {
-	return path == configPath || path == encryptionPath || path == tokenReviewPath || strings.HasPrefix(path, ownDir+"/") || strings.HasPrefix(path, pkiDir+"/") ||
+	return path == configPath || path == discoveryPath || path == encryptionPath || path == tokenReviewPath || strings.HasPrefix(path, ownDir+"/") || strings.HasPrefix(path, pkiDir+"/") ||
 		slices.ContainsFunc(assetList(Host{}), func(a asset) bool { return a.path == path })
 }
 

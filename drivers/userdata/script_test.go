@@ -95,7 +95,7 @@ func newSandbox(t *testing.T, h userdata.Host, scenario string) *sandbox {
 	s.write("bin/kubeadm", fakeKubeadm)
 	s.write("bin/systemctl", "#!/bin/bash\necho \"systemctl $*\" >>\"$ROOT/calls\"\n"+
 		"if [ \"$*\" = 'start jeroboam-metadata-guard.service' ]; then touch \"$ROOT/guarded\"; fi\n")
-	s.write("bin/curl", "#!/bin/bash\necho '{\"data\": {\"jws-kubeconfig-abcdef\": \"eyJ\"}}'\n")
+	s.write("bin/curl", "#!/bin/bash\n")
 	for _, name := range []string{"swapoff", "modprobe", "sysctl", "sleep"} {
 		s.write("bin/"+name, "#!/bin/bash\necho \""+name+" $*\" >>\"$ROOT/calls\"\n")
 	}
@@ -189,9 +189,9 @@ func TestBootstrap(t *testing.T) {
 			},
 		},
 		{
-			name: "worker asks until the API has signed for its token", host: workerHost(), want: []string{joinCall}, scenario: "[ $(wc -l <$ROOT/asked) = 3 ] && touch $k/kubelet.conf",
+			name: "worker asks until the API has what it needs", host: workerHost(), want: []string{joinCall}, scenario: "[ $(wc -l <$ROOT/asked) = 3 ] && touch $k/kubelet.conf",
 			before: func(s *sandbox) {
-				s.write("bin/curl", "#!/bin/bash\necho \"$*\" >>\"$ROOT/asked\"\n[[ $* == *https://192.0.2.10:6443/* ]] || exit 1\n[ $(wc -l <\"$ROOT/asked\") -lt 3 ] || echo jws-kubeconfig-abcdef\n")
+				s.write("bin/curl", "#!/bin/bash\necho \"$*\" >>\"$ROOT/asked\"\n[[ $* == *--fail*' https://192.0.2.10:6443/api/'* ]] || exit 1\n[ $(wc -l <\"$ROOT/asked\") -ge 3 ]\n")
 			},
 		},
 		{name: "worker at once", host: workerHost(), scenario: ok, want: []string{joinCall}},

@@ -63,8 +63,8 @@ func TestRenderRefuses(t *testing.T) {
 		{name: "file owner", change: func(h *userdata.Host) { h.ExtraFiles = []userdata.File{{Path: "/x", Owner: "a b"}} }, field: "file /x"},
 		{name: "file permissions", change: func(h *userdata.Host) { h.ExtraFiles = []userdata.File{{Path: "/x", Permissions: "644"}} }, field: "file /x"},
 		{name: "worker with keys", change: func(h *userdata.Host) { pki := h.PKI; *h = workerHost(); h.PKI = pki }, field: "pki"},
-		{name: "worker without pin", change: func(h *userdata.Host) { *h = workerHost(); h.CACertHash = "sha256:0" }, field: "ca certificate hash"},
-		{name: "control plane without pin", change: func(h *userdata.Host) { *h = controlPlaneHost(); h.CACertHash = "" }, field: "ca certificate hash"},
+		{name: "worker that would believe anybody", change: func(h *userdata.Host) { *h = workerHost(); h.ClusterCA = nil }, field: "cluster ca"},
+		{name: "control plane that would believe anybody", change: func(h *userdata.Host) { *h = controlPlaneHost(); h.ClusterCA = []byte("sha256:0") }, field: "cluster ca"},
 		{name: "runtime", change: func(h *userdata.Host) { h.Runtime = "runc" }, field: "runtime"},
 		{name: "file in the folder of ours", change: func(h *userdata.Host) {
 			h.ExtraFiles = []userdata.File{{Path: "/etc/jeroboam/runtime"}}

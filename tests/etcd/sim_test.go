@@ -70,14 +70,10 @@ func (b *simEtcd) start(node string) {
 	host := userdata.Host{
 		Name: node, Role: userdata.RoleControlPlane, Distro: "debian", ClusterName: "demo", KubernetesVersion: version,
 		ControlPlaneEndpoint: "10.0.0.5:6443", PodSubnet: "10.100.0.0/16", ServiceSubnet: "10.254.0.0/16",
-		BootstrapToken: "abcdef.0123456789abcdef", PKI: b.keys,
+		BootstrapToken: "abcdef.0123456789abcdef", PKI: b.keys, ClusterCA: b.keys.CA.Certificate,
 	}
 	if node == b.nodes[0] {
 		host.Role = userdata.RoleInit
-	}
-	var err error
-	if host.CACertHash, err = pki.CertHash(b.ca.Certificate); err != nil {
-		b.t.Fatal(err)
 	}
 	data, err := userdata.Render(host)
 	if err != nil {

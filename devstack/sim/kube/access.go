@@ -34,15 +34,8 @@ func (s *server) authenticate(r *http.Request) (user, error) {
 		return user{name: anonymous, groups: []string{"system:unauthenticated"}}, nil
 	}
 	leaf := r.TLS.PeerCertificates[0]
-	roots, between := x509.NewCertPool(), x509.NewCertPool()
-	for _, ca := range s.clients {
-		roots.AddCert(ca)
-	}
-	for _, cert := range r.TLS.PeerCertificates[1:] {
-		between.AddCert(cert)
-	}
 	_, err := leaf.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: between, CurrentTime: s.cluster.clock.Now(),
+		Roots: certPool(s.clients), Intermediates: certPool(r.TLS.PeerCertificates[1:]), CurrentTime: s.cluster.clock.Now(),
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
@@ -101,10 +94,8 @@ func (c *cluster) checkToken(token string) error {
 		subtle.ConstantTimeCompare(secret.Data["token-secret"], []byte(match[2])) != 1 {
 		return unauthorized
 	}
-	for _, usage := range []string{"signing", "authentication"} {
-		if string(secret.Data["usage-bootstrap-"+usage]) != "true" {
-			return unauthorized
-		}
+	if string(secret.Data["usage-bootstrap-authentication"]) != "true" {
+		return unauthorized
 	}
 	if until := string(secret.Data["expiration"]); until != "" {
 		end, err := time.Parse(time.RFC3339, until)

@@ -151,6 +151,14 @@ func loadKey(disk fileSystem, name string) (crypto.Signer, error) {
 	return signer, nil
 }
 
+func certPool(certs []*x509.Certificate) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, cert := range certs {
+		pool.AddCert(cert)
+	}
+	return pool
+}
+
 func samePublicKey(a, b crypto.PublicKey) bool {
 	comparable, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && comparable.Equal(b)
@@ -168,9 +176,6 @@ func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
 }
-
-// pin is a certificate's public key as caCertHashes names it.
-func pin(cert *x509.Certificate) string { return "sha256:" + fingerprint(cert.RawSubjectPublicKeyInfo) }
 
 // issueServing makes the certificate of an API server. It is valid from the day of the CA, as kubeadm has it, so that
 // clients whose clock is behind accept it.

@@ -139,8 +139,8 @@ func TestNeverJoins(t *testing.T) {
 		console string
 	}{
 		{
-			"wrong pin", func(c *cloud) Host {
-				data := userData(t, "worker", c.pki, map[string]string{"Name": "stray", "ID": "x", "Pin": pin(newPKI(t).cert)})
+			"API of another authority", func(c *cloud) Host {
+				data := userData(t, "worker", c.pki, map[string]string{"Name": "stray", "ID": "x", "Discovery": discoveryFile(newPKI(t))})
 				return c.host("stray", "10.0.0.30", data)
 			}, "couldn't validate the identity of the API Server",
 		},

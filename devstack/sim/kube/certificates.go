@@ -325,16 +325,16 @@ func (m *machine) writeOut(addresses []string, arch string, signer *authority) e
 	return nil
 }
 
-// bundle is what the host trusts: a worker's is what cluster-info had.
+// bundle is what the host trusts: a worker's is what it was told to believe the API by.
 func (m *machine) bundle() ([]byte, error) {
 	if content, err := m.drive.read(m.pki("ca.crt")); err == nil {
 		return content, nil
 	}
-	content, err := m.cluster.clusterInfoCA()
-	if err == nil {
-		m.drive.write(m.pki("ca.crt"), content, 0o644)
+	if m.plan.discovery == nil {
+		return nil, errors.New("the host has no authority")
 	}
-	return content, err
+	m.drive.write(m.pki("ca.crt"), m.plan.discovery.ca, 0o644)
+	return m.plan.discovery.ca, nil
 }
 
 func (m *machine) writeLeaf(kind leafKind, server string, addresses []string, now time.Time, validity time.Duration) error {

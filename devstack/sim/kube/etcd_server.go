@@ -74,14 +74,10 @@ func (n *Node) etcdPKI(m *machine, written bool) (cert tls.Certificate, trusts [
 
 // newEtcdServer serves those who have a certificate of one of the authorities.
 func newEtcdServer(c *cluster, hostID string, cert tls.Certificate, clients []*x509.Certificate) *etcdServer {
-	pool := x509.NewCertPool()
-	for _, ca := range clients {
-		pool.AddCert(ca)
-	}
 	s := &etcdServer{cluster: c, hostID: hostID, conns: newInbox(), done: make(chan struct{})}
 	s.grpc = grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, Time: c.clock.Now,
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: certPool(clients), Time: c.clock.Now,
 	})))
 	etcdserverpb.RegisterClusterServer(s.grpc, s)
 	etcdserverpb.RegisterMaintenanceServer(s.grpc, s)

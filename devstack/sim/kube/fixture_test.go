@@ -27,6 +27,7 @@ import (
 	"go.uber.org/goleak"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -194,11 +195,16 @@ const (
 	joinScript = "#!/bin/bash\nset -eu\nuntil kubeadm join --config /etc/kubernetes/kubeadm.yaml; do sleep 2; done\n"
 )
 
+// discoveryFile leads joining hosts to an API, in base64.
+func discoveryFile(pki *testPKI) string {
+	return base64.StdEncoding.EncodeToString(encodeKubeconfig("https://10.0.0.5:6443", pki.files["ca.crt"], &clientcmdapi.AuthInfo{}))
+}
+
 // userData renders one of the good examples of testdata.
 func userData(t *testing.T, name string, pki *testPKI, more map[string]string) string {
 	t.Helper()
 	values := map[string]string{
-		"Token": testToken, "SigningFile": "/etc/kubernetes/pki/signing-ca.crt", "TTL": "24h", "Pin": pin(pki.cert), "Authorities": pki.writeFiles(),
+		"Token": testToken, "SigningFile": "/etc/kubernetes/pki/signing-ca.crt", "TTL": "24h", "Discovery": discoveryFile(pki), "Authorities": pki.writeFiles(),
 		"InitScript": packed(t, initScript), "JoinScript": packed(t, joinScript),
 	}
 	for key, value := range more {

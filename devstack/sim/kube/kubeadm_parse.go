@@ -153,9 +153,6 @@ func (c *kubeadmConfig) defaultJoin() {
 	if join.ControlPlane != nil {
 		defaultPort(&join.ControlPlane.LocalAPIEndpoint)
 	}
-	if token := join.Discovery.BootstrapToken; token != nil {
-		setDefault(&join.Discovery.TLSBootstrapToken, token.Token)
-	}
 }
 
 // node returns how the host is to be registered.

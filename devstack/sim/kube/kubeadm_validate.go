@@ -19,7 +19,6 @@ import (
 var (
 	tokenFormat = regexp.MustCompile(`^([a-z0-9]{6})\.([a-z0-9]{16})$`)
 	tokenGroup  = regexp.MustCompile(`^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$`)
-	pinFormat   = regexp.MustCompile(`^sha256:[0-9a-fA-F]{64}$`)
 	// a release, or a build of one
 	versionFormat = regexp.MustCompile(`^v?1\.([0-9]{1,4})\.[0-9]{1,4}([-+][0-9A-Za-z.+-]+)?$`)
 	repository    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]*(:[0-9]+)?(/[a-z0-9._-]+)*$`)
@@ -159,26 +158,15 @@ func validateDiscovery(d *discovery, at *field.Path) field.ErrorList {
 		return field.ErrorList{field.Invalid(at, "", "bootstrapToken or file must be set")}
 	case d.BootstrapToken != nil && d.File != nil:
 		return field.ErrorList{field.Invalid(at, "", "bootstrapToken and file cannot both be set")}
-	case d.File != nil:
-		return field.ErrorList{field.Forbidden(at.Child("file"), "discovery by file is not simulated")}
+	case d.BootstrapToken != nil:
+		return field.ErrorList{field.Forbidden(at.Child("bootstrapToken"), "discovery by token is not simulated")}
 	}
-	token, at := d.BootstrapToken, at.Child("bootstrapToken")
 	var errs field.ErrorList
-	if !tokenFormat.MatchString(token.Token) || !tokenFormat.MatchString(d.TLSBootstrapToken) {
-		errs = append(errs, field.Invalid(at.Child("token"), redacted, "the bootstrap token is invalid"))
+	if !path.IsAbs(d.File.KubeConfigPath) {
+		errs = append(errs, field.Invalid(at.Child("file", "kubeConfigPath"), d.File.KubeConfigPath, "not a valid HTTPS URL or a file on disk"))
 	}
-	if token.APIServerEndpoint == "" {
-		errs = append(errs, field.Required(at.Child("apiServerEndpoint"), "APIServerEndpoint is not set"))
-	} else {
-		errs = append(errs, validateHostPort(token.APIServerEndpoint, at.Child("apiServerEndpoint"))...)
-	}
-	if len(token.CACertHashes) == 0 && !token.UnsafeSkipCAVerification {
-		errs = append(errs, field.Invalid(at.Child("caCertHashes"), "", "using token-based discovery without caCertHashes can be unsafe"))
-	}
-	for _, pin := range token.CACertHashes {
-		if !pinFormat.MatchString(pin) {
-			errs = append(errs, field.Invalid(at.Child("caCertHashes"), pin, "invalid hash: expected sha256:<64 hexadecimal digits>"))
-		}
+	if !tokenFormat.MatchString(d.TLSBootstrapToken) {
+		errs = append(errs, field.Invalid(at.Child("tlsBootstrapToken"), redacted, "the bootstrap token is invalid"))
 	}
 	return errs
 }

@@ -68,11 +68,7 @@ func (i *identity) believes(leaf *x509.Certificate, now time.Time) bool {
 }
 
 func trusted(roots []*x509.Certificate, leaf *x509.Certificate, now time.Time) bool {
-	pool := x509.NewCertPool()
-	for _, root := range roots {
-		pool.AddCert(root)
-	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: certPool(roots), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	return err == nil
 }
 

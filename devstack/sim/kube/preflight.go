@@ -15,6 +15,7 @@ type plan struct {
 	registration *registration
 	authorities  *authorities // nil for a worker
 	minor        int          // of the Kubernetes version of the image
+	discovery    *kubeconfig  // of a host that joins
 	files        fileSystem   // what cloud-init wrote
 }
 
@@ -50,6 +51,11 @@ func prepare(host Host) (*plan, error) {
 		return nil, fmt.Errorf("kubeadm %s: error: %w", script.verb, err)
 	}
 	p := &plan{config: parsed, retries: script.retries, minor: minor, files: disk}
+	if parsed.join != nil {
+		if p.discovery, err = parseKubeconfig(disk, parsed.join.Discovery.File.KubeConfigPath); err != nil {
+			return nil, fmt.Errorf("kubeadm %s: error: couldn't validate the identity of the API Server: %w", script.verb, err)
+		}
+	}
 	if err := p.preflight(host, disk, version); err != nil {
 		return nil, fmt.Errorf("kubeadm %s: error execution phase preflight: %w", script.verb, err)
 	}

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -12,9 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 )
 
@@ -123,29 +120,6 @@ func (c *cluster) configMaps(config *kubeadmConfig, firstAddress string) ([]runt
 		objects = append(objects, newConfigMap(systemNamespace, "kube-proxy", "config.conf", config.kubeProxy))
 	}
 	return objects, nil
-}
-
-// clusterInfoCA is what cluster-info has of authorities.
-func (c *cluster) clusterInfoCA() ([]byte, error) {
-	var text string
-	err := c.store.do(func(t *transaction) error {
-		o, err := t.find(c.schema.kind("ConfigMap"), publicNamespace, "cluster-info")
-		if err == nil {
-			text, _, _ = unstructured.NestedString(o.Object, "data", "kubeconfig")
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	info, err := clientcmd.Load([]byte(text))
-	if err != nil {
-		return nil, fmt.Errorf("read cluster-info: %w", err)
-	}
-	for _, found := range info.Clusters {
-		return found.CertificateAuthorityData, nil
-	}
-	return nil, errors.New("cluster-info has no cluster")
 }
 
 func newConfigMap(namespace, name, key string, content []byte) *corev1.ConfigMap {
