@@ -22,8 +22,10 @@ func TestKubeadmValidates(t *testing.T) {
 	for _, kubeadm := range kubeadms {
 		for name, h := range goldenHosts() {
 			t.Run(filepath.Base(filepath.Dir(kubeadm))+" "+name, func(t *testing.T) {
-				config := filepath.Join(t.TempDir(), "kubeadm.yaml")
-				write(t, config, kubeadmConfig(t, h))
+				dir := t.TempDir()
+				config, discovery := filepath.Join(dir, "kubeadm.yaml"), filepath.Join(dir, "discovery.conf")
+				write(t, config, strings.ReplaceAll(kubeadmConfig(t, h), "/etc/kubernetes/discovery.conf", discovery))
+				write(t, discovery, "") // kubeadm insists on its being there
 				out, err := exec.Command(kubeadm, "config", "validate", "--config", config).CombinedOutput()
 				if err != nil || strings.Contains(string(out), "unknown field") || bytes.Contains(out, []byte("WARNING")) {
 					t.Errorf("%v\n%s", err, out)
