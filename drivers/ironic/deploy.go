@@ -73,7 +73,8 @@ func words(bad map[string]string) string {
 }
 
 // describe writes into a node's instance_info what it is to become. Traits are there already: Ironic takes them from the
-// allocation, and runs the deploy templates of those names, RAID and firmware settings among them.
+// allocation, and runs the deploy templates of those names, RAID and firmware settings among them. An image that is kernel
+// and ramdisk on their own is for nodes whose deploy interface is ramdisk: these look for both here, and not at the image.
 func (m *Machines) describe(ctx context.Context, s *drivers.Site, b *cloud.Baremetal, h drivers.Host, n cloud.BaremetalNode) error {
 	want := map[string]any{"image_source": h.ImageID, "display_name": h.Name, "project_id": s.Cluster.ProjectID, "jeroboam_cluster": s.Cluster.UUID}
 	if len(h.RootDevice) > 0 {
@@ -83,7 +84,21 @@ func (m *Machines) describe(ctx context.Context, s *drivers.Site, b *cloud.Barem
 		}
 		want["root_device"] = hints
 	}
+	l, err := m.image(ctx, s, h)
+	if err != nil {
+		return err
+	}
 	var changes []cloud.Change
+	for key, property := range map[string]string{"kernel": "kernel_id", "ramdisk": "ramdisk_id"} {
+		for _, image := range l {
+			if id := image.Properties[property]; id != "" {
+				want[key] = id
+			}
+		}
+		if _, stale := n.InstanceInfo[key]; stale && want[key] == nil { // of the image before a rebuild
+			changes = append(changes, cloud.Change{Path: "/instance_info/" + key})
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if !reflect.DeepEqual(n.InstanceInfo[key], want[key]) {
 			changes = append(changes, cloud.Change{Path: "/instance_info/" + key, Value: want[key]})

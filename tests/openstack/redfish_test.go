@@ -1,0 +1,292 @@
+package openstack
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/baremetal/v1/nodes"
+	"github.com/gophercloud/gophercloud/v2/openstack/baremetal/v1/ports"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
+
+	"github.com/jeroboam-cloud/jeroboam/devstack/redfish"
+	"github.com/jeroboam-cloud/jeroboam/drivers"
+	cloudapi "github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/drivertest"
+	"github.com/jeroboam-cloud/jeroboam/drivers/infra"
+	"github.com/jeroboam-cloud/jeroboam/drivers/ironic"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
+)
+
+// powerPatience is for one step of a machine whose processor is imitated, and for Ironic to notice.
+const powerPatience = 3 * time.Minute
+
+// bmc is a BMC with one machine, which is a node of Ironic's, and a cluster that has hosts there.
+type bmc struct {
+	t        *testing.T
+	service  *redfish.Service
+	system   *redfish.System
+	admin    *gophercloud.ServiceClient
+	node     string
+	machines drivers.Machines
+	cluster  drivers.Cluster
+	user     drivers.Credential
+	ledger   *drivertest.Ledger
+	host     drivers.Host
+}
+
+func newBMC(t *testing.T) *bmc {
+	t.Helper()
+	testenv.Require(t, testenv.OpenStack)
+	if _, err := exec.LookPath(redfish.QEMU); err != nil {
+		testenv.Lacks(t, "there is no "+redfish.QEMU)
+	}
+	b := &bmc{t: t, ledger: &drivertest.Ledger{}}
+	b.power()
+	b.settle()
+	b.enrol()
+	b.host.ImageID = b.image()
+	return b
+}
+
+func (b *bmc) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bmc) later(what string, do func(context.Context) error) {
+	b.t.Cleanup(func() {
+		if err := do(context.Background()); err != nil {
+			b.t.Errorf("%s: %v", what, err)
+		}
+	})
+}
+
+// power starts the BMC with its machine. Ironic, who is somebody else, has to be able to read its authority.
+func (b *bmc) power() {
+	b.t.Helper()
+	folder, err := os.MkdirTemp("", "jeroboam-redfish-")
+	b.must(err)
+	b.later("removing the BMC's folder", func(context.Context) error { return os.RemoveAll(folder) })
+	b.must(os.Chmod(folder, 0o755))
+	b.service, err = redfish.Start(redfish.Options{Username: "root", Password: "calvin", Folder: folder, Log: log.New(b.t.Output(), "BMC: ", log.Lmicroseconds)})
+	b.must(err)
+	b.later("ending the BMC", func(context.Context) error { return b.service.Close() })
+	b.must(os.WriteFile(filepath.Join(folder, "ca.pem"), b.service.CA(), 0o644))
+	b.system, err = b.service.Add("52:54:00:"+strings.Join([]string{uuid.NewString()[:2], uuid.NewString()[:2], uuid.NewString()[:2]}, ":"), redfish.Virtual)
+	b.must(err)
+	b.t.Cleanup(func() {
+		if b.t.Failed() {
+			b.t.Logf("console: %s", b.console())
+		}
+	})
+}
+
+// settle makes a project with the network of a cluster.
+func (b *bmc) settle() {
+	b.t.Helper()
+	project, user, password := testenv.NewProject(b.t, "member", "load-balancer_member", "creator")
+	b.user = drivers.Credential{UserID: user.ID, Password: password, ProjectID: project.ID}
+	factory := func(name, password, project string) *cloudapi.Factory {
+		f, err := cloudapi.NewFactory(cloudapi.Config{AuthURL: testenv.Require(b.t, testenv.KeystoneURL), AuthType: "password", Username: name, Password: password, UserDomainName: "Default",
+			ProjectName: project, ProjectDomainName: "Default", Interface: "public", Timeout: time.Minute})
+		b.must(err)
+		b.t.Cleanup(f.Close)
+		return f
+	}
+	neutron, err := openstack.NewNetworkV2(testenv.KeystoneAdmin(b.t), gophercloud.EndpointOpts{Region: testenv.Region})
+	b.must(err)
+	external := list(b.t, networks.List(neutron, networks.ListOpts{Name: "public"}), networks.ExtractNetworks)
+	id := uuid.NewString()
+	b.cluster = drivers.Cluster{UUID: id, Name: "cluster", Prefix: "cluster-" + id[:8], ProjectID: project.ID, ExternalNetworkID: external[0].ID, SubnetCIDR: "10.0.0.0/24", APIPort: 6443,
+		PodCIDR: "10.100.0.0/16"}
+	network := infra.New(infra.Config{OwnCredentials: true}, factory(user.Name, password, project.Name), nil)
+	b.machines = ironic.New(ironic.Config{}, factory("admin", testenv.Require(b.t, testenv.KeystoneAdminPassword), "admin"), network, nil)
+	b.t.Cleanup(func() {
+		for l := b.ledger.All(); len(l) > 0; l = l[:len(l)-1] {
+			b.step("removing "+l[len(l)-1].Kind, func(ctx context.Context, s *drivers.Site) drivers.Result { return network.Remove(ctx, s, l[len(l)-1]) })
+		}
+	})
+	b.step("the network", network.EnsureNetwork)
+	b.step("the security groups", network.EnsureSecurityGroups)
+	b.host = drivers.Host{Name: b.cluster.Prefix + "-host", NodeGroup: "workers"}
+}
+
+// enrol makes a node of the machine.
+func (b *bmc) enrol() {
+	b.t.Helper()
+	ctx := b.t.Context()
+	var err error
+	b.admin, err = openstack.NewBareMetalV1(testenv.KeystoneAdmin(b.t), gophercloud.EndpointOpts{Region: testenv.Region})
+	b.must(err)
+	b.admin.Microversion = "1.78"
+	class := "redfish-" + uuid.NewString()[:8]
+	n, err := nodes.Create(ctx, b.admin, nodes.CreateOpts{Driver: "redfish", Name: class, ResourceClass: class, Properties: map[string]any{"cpu_arch": "x86_64", "capabilities": "boot_mode:bios"},
+		DriverInfo: map[string]any{"redfish_address": b.service.URL(), "redfish_system_id": b.system.Path(), "redfish_username": "root", "redfish_password": "calvin",
+			"redfish_verify_ca": filepath.Join(filepath.Dir(b.system.Folder()), "ca.pem")}}).Extract()
+	b.must(err)
+	b.node, b.host.ResourceClass = n.UUID, cloudapi.PlacementClass(class)
+	b.later("deleting the node", func(ctx context.Context) error {
+		var err error
+		testenv.Eventually(b.t, powerPatience, "the node to be left alone", func() bool {
+			err = errors.Join(nodes.SetMaintenance(ctx, b.admin, b.node, nodes.MaintenanceOpts{Reason: "the test is over"}).ExtractErr(), nodes.Delete(ctx, b.admin, b.node).ExtractErr())
+			return err == nil || !gophercloud.ResponseCodeIs(err, 409)
+		})
+		return err
+	})
+	_, err = ports.Create(ctx, b.admin, ports.CreateOpts{NodeUUID: b.node, Address: b.system.MAC()}).Extract()
+	b.must(err)
+	for _, to := range []struct {
+		target nodes.TargetProvisionState
+		state  nodes.ProvisionState
+	}{{nodes.TargetManage, nodes.Manageable}, {nodes.TargetProvide, nodes.Available}} {
+		b.must(nodes.ChangeProvisionState(ctx, b.admin, b.node, nodes.ProvisionStateOpts{Target: to.target}).ExtractErr())
+		b.await(to.state)
+	}
+}
+
+// await waits until the node is in a state, and nobody is busy with it.
+func (b *bmc) await(state nodes.ProvisionState) {
+	b.t.Helper()
+	testenv.Eventually(b.t, powerPatience, "the node to be "+string(state), func() bool {
+		n, err := nodes.Get(context.Background(), b.admin, b.node).Extract()
+		b.must(err)
+		if n.LastError != "" {
+			b.t.Fatalf("%s: %s", n.ProvisionState, n.LastError)
+		}
+		return n.ProvisionState == string(state) && n.Reservation == ""
+	})
+}
+
+// image makes one that a machine boots, of a kernel and a ramdisk.
+func (b *bmc) image() string {
+	b.t.Helper()
+	glance, err := openstack.NewImageV2(testenv.KeystoneAdmin(b.t), gophercloud.EndpointOpts{Region: testenv.Region})
+	b.must(err)
+	upload := func(name string, content []byte, properties map[string]string) string {
+		public := images.ImageVisibilityPublic
+		x, err := images.Create(b.t.Context(), glance, images.CreateOpts{Name: name + "-" + uuid.NewString()[:8], ContainerFormat: "bare", DiskFormat: "raw", Visibility: &public, Properties: properties}).Extract()
+		b.must(err)
+		b.later("deleting an image", func(ctx context.Context) error { return images.Delete(ctx, glance, x.ID).ExtractErr() })
+		b.must(imagedata.Upload(b.t.Context(), glance, x.ID, bytes.NewReader(content)).ExtractErr())
+		return x.ID
+	}
+	folder := testenv.Require(b.t, testenv.GuestKernel)
+	kernel, err := os.ReadFile(filepath.Join(folder, "vmlinuz"))
+	b.must(err)
+	ramdisk, err := redfish.Ramdisk(b.t.Context(), folder)
+	b.must(err)
+	return upload("guest", []byte("its kernel and its ramdisk are images of their own\n"), map[string]string{
+		"kernel_id": upload("kernel", kernel, nil), "ramdisk_id": upload("ramdisk", ramdisk, nil)})
+}
+
+func (b *bmc) console() string {
+	b.t.Helper()
+	text, err := redfish.Console(b.system.Folder())
+	b.must(err)
+	return text
+}
+
+// step is repeated until it is done.
+func (b *bmc) step(what string, do func(context.Context, *drivers.Site) drivers.Result) {
+	b.t.Helper()
+	if r := b.settled(what, do); !r.IsDone() {
+		b.t.Fatalf("%s: %v", what, r)
+	}
+}
+
+// settled repeats a step until it is done or has failed.
+func (b *bmc) settled(what string, do func(context.Context, *drivers.Site) drivers.Result) drivers.Result {
+	b.t.Helper()
+	var r drivers.Result
+	var last time.Time
+	testenv.Eventually(b.t, powerPatience, what, func() bool {
+		if time.Since(last) < time.Second {
+			return false
+		}
+		last = time.Now()
+		r = do(context.Background(), &drivers.Site{Cluster: b.cluster, Credential: b.user, Ledger: b.ledger, Memo: &drivers.Memo{}})
+		waits := false
+		r.Switch(func() {}, func(time.Duration, string) { waits = true }, func(error) {}, func(error) { waits = true })
+		return !waits
+	})
+	return r
+}
+
+var bootLine = regexp.MustCompile(`guest: boot=(\S+) hostname=(\S+) uuid=(\S+) user_data=(\S+)`)
+
+// booted waits until the machine has booted so many times in all, and gives what it said then.
+func (b *bmc) booted(times int) (boot, hostname, id, sum string) {
+	b.t.Helper()
+	var l [][]string
+	testenv.Eventually(b.t, powerPatience, fmt.Sprintf("the machine to boot %d times", times), func() bool {
+		l = bootLine.FindAllStringSubmatch(b.console(), -1)
+		return len(l) >= times
+	})
+	if len(l) != times {
+		b.t.Fatalf("it booted %d times, not %d: %s", len(l), times, b.console())
+	}
+	x := l[times-1]
+	return x[1], x[2], x[3], x[4]
+}
+
+const someUserData = "#cloud-config\nruncmd: [echo]\n"
+
+// TestRedfish is the life of a host on a machine that is really switched on and off.
+func TestRedfish(t *testing.T) {
+	b := newBMC(t)
+	since := time.Now()
+	b.step("the address", func(ctx context.Context, s *drivers.Site) drivers.Result { return b.machines.EnsureAddress(ctx, s, b.host) })
+	ensure := func(ctx context.Context, s *drivers.Site) drivers.Result {
+		return b.machines.EnsureHost(ctx, s, b.host, func(context.Context) ([]byte, error) { return []byte(someUserData), nil })
+	}
+	b.step("the host", ensure)
+	took(t, "deploy", since)
+	first, hostname, id, sum := b.booted(1)
+	took(t, "deploy and boot", since)
+	allocation, _ := b.ledger.Find(drivers.KindAllocation, b.host.Name)
+	if want := fmt.Sprintf("%x", sha256.Sum256([]byte(someUserData))); hostname != b.host.Name || id != allocation.ID || sum != want || !b.system.On() {
+		t.Errorf("the machine, which is on: %v, got the config drive of %s, %s, %s", b.system.On(), hostname, id, sum)
+	}
+
+	reboot := func(hard bool) {
+		b.step("the reboot", func(ctx context.Context, s *drivers.Site) drivers.Result { return b.machines.RebootHost(ctx, s, b.host.Name, hard) })
+	}
+	reboot(false)
+	second, _, _, _ := b.booted(2)
+	if first == second || strings.Count(b.console(), "the power button was pressed") != 1 {
+		t.Errorf("no soft reboot: %s", b.console())
+	}
+	b.await(nodes.Active)
+	reboot(true)
+	third, _, _, _ := b.booted(3)
+	if third == second || strings.Count(b.console(), "the power button was pressed") != 1 {
+		t.Errorf("no hard reboot: %s", b.console())
+	}
+	b.await(nodes.Active)
+
+	since = time.Now()
+	b.step("removing the host", func(ctx context.Context, s *drivers.Site) drivers.Result { return b.machines.RemoveHost(ctx, s, b.host.Name) })
+	b.await(nodes.Available)
+	took(t, "remove", since)
+	if b.system.On() || len(b.system.Inserted()) != 0 {
+		t.Errorf("afterwards the machine is on: %v, with %v inserted", b.system.On(), b.system.Inserted())
+	}
+}
