@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,10 +38,10 @@ func Ramdisk(ctx context.Context, folder string) ([]byte, error) {
 		a.add(fmt.Sprintf("modules/%02d-%s.ko", i, name), 0o100644, image)
 	}
 	a.add("TRAILER!!!", 0, nil)
-	if a.err != nil {
-		return nil, a.err
+	if err := errors.Join(a.err, z.Close()); err != nil {
+		return nil, err
 	}
-	return packed.Bytes(), z.Close()
+	return packed.Bytes(), nil
 }
 
 // build compiles the guest; its kernel starts nothing that needs a library.

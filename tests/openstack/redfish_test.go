@@ -34,7 +34,7 @@ import (
 )
 
 // powerPatience is for one step of a machine whose processor is imitated, and for Ironic to notice.
-const powerPatience = 3 * time.Minute
+const powerPatience = 2 * time.Minute
 
 // bmc is a BMC with one machine, which is a node of Ironic's, and a cluster that has hosts there.
 type bmc struct {
@@ -61,6 +61,7 @@ func newBMC(t *testing.T) *bmc {
 	b.settle()
 	b.enrol()
 	b.host.ImageID = b.image()
+	b.t.Cleanup(func() { b.remove() })
 	return b
 }
 
@@ -230,6 +231,24 @@ func (b *bmc) settled(what string, do func(context.Context, *drivers.Site) drive
 	return r
 }
 
+// deploy asks for the host until it is there, or cannot be.
+func (b *bmc) deploy() drivers.Result {
+	b.t.Helper()
+	b.step("the address", func(ctx context.Context, s *drivers.Site) drivers.Result {
+		return b.machines.EnsureAddress(ctx, s, b.host)
+	})
+	return b.settled("the host", func(ctx context.Context, s *drivers.Site) drivers.Result {
+		return b.machines.EnsureHost(ctx, s, b.host, func(context.Context) ([]byte, error) { return []byte(someUserData), nil })
+	})
+}
+
+func (b *bmc) remove() {
+	b.t.Helper()
+	b.step("removing the host", func(ctx context.Context, s *drivers.Site) drivers.Result {
+		return b.machines.RemoveHost(ctx, s, b.host.Name)
+	})
+}
+
 var bootLine = regexp.MustCompile(`guest: boot=(\S+) hostname=(\S+) uuid=(\S+) user_data=(\S+)`)
 
 // booted waits until the machine has booted so many times in all, and gives what it said then.
@@ -253,11 +272,9 @@ const someUserData = "#cloud-config\nruncmd: [echo]\n"
 func TestRedfish(t *testing.T) {
 	b := newBMC(t)
 	since := time.Now()
-	b.step("the address", func(ctx context.Context, s *drivers.Site) drivers.Result { return b.machines.EnsureAddress(ctx, s, b.host) })
-	ensure := func(ctx context.Context, s *drivers.Site) drivers.Result {
-		return b.machines.EnsureHost(ctx, s, b.host, func(context.Context) ([]byte, error) { return []byte(someUserData), nil })
+	if r := b.deploy(); !r.IsDone() {
+		t.Fatal(r)
 	}
-	b.step("the host", ensure)
 	took(t, "deploy", since)
 	first, hostname, id, sum := b.booted(1)
 	took(t, "deploy and boot", since)
@@ -267,7 +284,9 @@ func TestRedfish(t *testing.T) {
 	}
 
 	reboot := func(hard bool) {
-		b.step("the reboot", func(ctx context.Context, s *drivers.Site) drivers.Result { return b.machines.RebootHost(ctx, s, b.host.Name, hard) })
+		b.step("the reboot", func(ctx context.Context, s *drivers.Site) drivers.Result {
+			return b.machines.RebootHost(ctx, s, b.host.Name, hard)
+		})
 	}
 	reboot(false)
 	second, _, _, _ := b.booted(2)
@@ -283,10 +302,25 @@ func TestRedfish(t *testing.T) {
 	b.await(nodes.Active)
 
 	since = time.Now()
-	b.step("removing the host", func(ctx context.Context, s *drivers.Site) drivers.Result { return b.machines.RemoveHost(ctx, s, b.host.Name) })
+	b.remove()
 	b.await(nodes.Available)
 	took(t, "remove", since)
 	if b.system.On() || len(b.system.Inserted()) != 0 {
 		t.Errorf("afterwards the machine is on: %v, with %v inserted", b.system.On(), b.system.Inserted())
+	}
+}
+
+// TestRedfishRefuses: what a BMC says when it does not power on arrives at whoever asked for the host.
+func TestRedfishRefuses(t *testing.T) {
+	b := newBMC(t)
+	const text = "the power supply is missing"
+	b.system.Refuse(text)
+	if r := b.deploy(); r.Err() == nil || !strings.Contains(r.Err().Error(), text) || drivers.ClassOf(r.Err()) != drivers.ClassCloud {
+		t.Errorf("without power: %v, class %s", r, drivers.ClassOf(r.Err()))
+	}
+	b.remove()
+	b.await(nodes.Available)
+	if l := b.system.Inserted(); b.system.On() || len(l) != 0 {
+		t.Errorf("afterwards the machine is on: %v, with %v inserted", b.system.On(), l)
 	}
 }

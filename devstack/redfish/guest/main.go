@@ -33,7 +33,9 @@ func main() {
 		err = serve(out)
 	}
 	fmt.Fprintln(out, "guest: failed:", err)
-	select {} // the kernel panics when its first process ends
+	for { // the kernel panics when its first process ends
+		_ = unix.Pause()
+	}
 }
 
 // prepare makes of a bare kernel what the rest needs.
