@@ -73,10 +73,26 @@ func words(bad map[string]string) string {
 }
 
 // describe writes into a node's instance_info what it is to become. Traits are there already: Ironic takes them from the
-// allocation, and runs the deploy templates of those names, RAID and firmware settings among them. An image that is kernel
-// and ramdisk on their own is for nodes whose deploy interface is ramdisk: these look for both here, and not at the image.
+// allocation, and runs the deploy templates of those names, RAID and firmware settings among them.
 func (m *Machines) describe(ctx context.Context, s *drivers.Site, b *cloud.Baremetal, h drivers.Host, n cloud.BaremetalNode) error {
-	want := map[string]any{"image_source": h.ImageID, "display_name": h.Name, "project_id": s.Cluster.ProjectID, "jeroboam_cluster": s.Cluster.UUID}
+	images, err := m.image(ctx, s, h)
+	if err != nil {
+		return err
+	}
+	changes := description(s.Cluster, h, images, n.InstanceInfo)
+	if len(changes) == 0 {
+		return nil
+	}
+	return b.ChangeNode(ctx, n.ID, changes...)
+}
+
+// imageParts are the keys of an instance_info for an image whose kernel and ramdisk are images of their own, and the
+// properties that name these. A node whose deploy interface is ramdisk looks for them here alone.
+var imageParts = map[string]string{"kernel": "kernel_id", "ramdisk": "ramdisk_id"}
+
+// description is what has to change in an instance_info.
+func description(c drivers.Cluster, h drivers.Host, images []cloud.ImageInfo, have map[string]any) []cloud.Change {
+	want := map[string]any{"image_source": h.ImageID, "display_name": h.Name, "project_id": c.ProjectID, "jeroboam_cluster": c.UUID}
 	if len(h.RootDevice) > 0 {
 		hints := map[string]any{}
 		for k, v := range h.RootDevice {
@@ -84,30 +100,23 @@ func (m *Machines) describe(ctx context.Context, s *drivers.Site, b *cloud.Barem
 		}
 		want["root_device"] = hints
 	}
-	l, err := m.image(ctx, s, h)
-	if err != nil {
-		return err
-	}
 	var changes []cloud.Change
-	for key, property := range map[string]string{"kernel": "kernel_id", "ramdisk": "ramdisk_id"} {
-		for _, image := range l {
-			if id := image.Properties[property]; id != "" {
+	for _, key := range slices.Sorted(maps.Keys(imageParts)) {
+		for _, i := range images {
+			if id := i.Properties[imageParts[key]]; id != "" {
 				want[key] = id
 			}
 		}
-		if _, stale := n.InstanceInfo[key]; stale && want[key] == nil { // of the image before a rebuild
+		if have[key] != nil && want[key] == nil { // of the image before a rebuild
 			changes = append(changes, cloud.Change{Path: "/instance_info/" + key})
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
-		if !reflect.DeepEqual(n.InstanceInfo[key], want[key]) {
+		if !reflect.DeepEqual(have[key], want[key]) {
 			changes = append(changes, cloud.Change{Path: "/instance_info/" + key, Value: want[key]})
 		}
 	}
-	if len(changes) == 0 {
-		return nil
-	}
-	return b.ChangeNode(ctx, n.ID, changes...)
+	return changes
 }
 
 // configDrive is what the host reads when it boots. A network without DHCP and without metadata is enough for it.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ type bmc struct {
 	system   *redfish.System
 	admin    *gophercloud.ServiceClient
 	node     string
-	machines drivers.Machines
+	machines *ironic.Machines
 	cluster  drivers.Cluster
 	user     drivers.Credential
 	ledger   *drivertest.Ledger
@@ -119,7 +120,7 @@ func (b *bmc) settle() {
 	b.cluster = drivers.Cluster{UUID: id, Name: "cluster", Prefix: "cluster-" + id[:8], ProjectID: project.ID, ExternalNetworkID: external[0].ID, SubnetCIDR: "10.0.0.0/24", APIPort: 6443,
 		PodCIDR: "10.100.0.0/16"}
 	network := infra.New(infra.Config{OwnCredentials: true}, factory(user.Name, password, project.Name), nil)
-	b.machines = ironic.New(ironic.Config{}, factory("admin", testenv.Require(b.t, testenv.KeystoneAdminPassword), "admin"), network, nil)
+	b.machines = ironic.New(ironic.Config{AvoidFor: time.Hour}, factory("admin", testenv.Require(b.t, testenv.KeystoneAdminPassword), "admin"), network, nil)
 	b.t.Cleanup(func() {
 		for l := b.ledger.All(); len(l) > 0; l = l[:len(l)-1] {
 			b.step("removing "+l[len(l)-1].Kind, func(ctx context.Context, s *drivers.Site) drivers.Result { return network.Remove(ctx, s, l[len(l)-1]) })
@@ -189,10 +190,7 @@ func (b *bmc) image() string {
 		b.must(imagedata.Upload(b.t.Context(), glance, x.ID, bytes.NewReader(content)).ExtractErr())
 		return x.ID
 	}
-	folder := testenv.Require(b.t, testenv.GuestKernel)
-	kernel, err := os.ReadFile(filepath.Join(folder, "vmlinuz"))
-	b.must(err)
-	ramdisk, err := redfish.Ramdisk(b.t.Context(), folder)
+	kernel, ramdisk, err := redfish.Image(b.t.Context(), testenv.Require(b.t, testenv.GuestKernel))
 	b.must(err)
 	return upload("guest", []byte("its kernel and its ramdisk are images of their own\n"), map[string]string{
 		"kernel_id": upload("kernel", kernel, nil), "ramdisk_id": upload("ramdisk", ramdisk, nil)})
@@ -231,6 +229,16 @@ func (b *bmc) settled(what string, do func(context.Context, *drivers.Site) drive
 	return r
 }
 
+// The user data of a host, and of its rebuild.
+const (
+	firstData  = "#cloud-config\nruncmd: [echo, first]\n"
+	secondData = "#cloud-config\nruncmd: [echo, second]\n"
+)
+
+func userData(text string) drivers.UserData {
+	return func(context.Context) ([]byte, error) { return []byte(text), nil }
+}
+
 // deploy asks for the host until it is there, or cannot be.
 func (b *bmc) deploy() drivers.Result {
 	b.t.Helper()
@@ -238,7 +246,7 @@ func (b *bmc) deploy() drivers.Result {
 		return b.machines.EnsureAddress(ctx, s, b.host)
 	})
 	return b.settled("the host", func(ctx context.Context, s *drivers.Site) drivers.Result {
-		return b.machines.EnsureHost(ctx, s, b.host, func(context.Context) ([]byte, error) { return []byte(someUserData), nil })
+		return b.machines.EnsureHost(ctx, s, b.host, userData(firstData))
 	})
 }
 
@@ -249,24 +257,50 @@ func (b *bmc) remove() {
 	})
 }
 
-var bootLine = regexp.MustCompile(`guest: boot=(\S+) hostname=(\S+) uuid=(\S+) user_data=(\S+)`)
+// life is what a machine said when it had booted.
+type life struct{ boot, hostname, id, sum string }
 
-// booted waits until the machine has booted so many times in all, and gives what it said then.
-func (b *bmc) booted(times int) (boot, hostname, id, sum string) {
+var lifeLine = regexp.MustCompile(`guest: boot=(\S+) hostname=(\S+) uuid=(\S+) user_data=(\S+)`)
+
+// booted waits until the machine has booted so many times in all, each time anew, and holds the last time to what is on the
+// host's config drive.
+func (b *bmc) booted(times int, data string) {
 	b.t.Helper()
-	var l [][]string
+	var l []life
 	testenv.Eventually(b.t, powerPatience, fmt.Sprintf("the machine to boot %d times", times), func() bool {
-		l = bootLine.FindAllStringSubmatch(b.console(), -1)
+		l = nil
+		for _, x := range lifeLine.FindAllStringSubmatch(b.console(), -1) {
+			l = append(l, life{x[1], x[2], x[3], x[4]})
+		}
 		return len(l) >= times
 	})
 	if len(l) != times {
-		b.t.Fatalf("it booted %d times, not %d: %s", len(l), times, b.console())
+		b.t.Fatalf("it booted %d times, not %d", len(l), times)
 	}
-	x := l[times-1]
-	return x[1], x[2], x[3], x[4]
+	allocation, _ := b.ledger.Find(drivers.KindAllocation, b.host.Name)
+	got := l[times-1]
+	if want := (life{got.boot, b.host.Name, allocation.ID, fmt.Sprintf("%x", sha256.Sum256([]byte(data)))}); got != want {
+		b.t.Errorf("its config drive: %+v, expected %+v", got, want)
+	}
+	if slices.ContainsFunc(l[:times-1], func(x life) bool { return x.boot == got.boot }) {
+		b.t.Errorf("that was no boot: %+v", l)
+	}
 }
 
-const someUserData = "#cloud-config\nruncmd: [echo]\n"
+// pressed counts how often the power button was.
+func (b *bmc) pressed() int {
+	b.t.Helper()
+	return strings.Count(b.console(), "guest: the power button was pressed")
+}
+
+// off expects a machine that nobody has.
+func (b *bmc) off() {
+	b.t.Helper()
+	b.await(nodes.Available)
+	if l := b.system.Inserted(); b.system.On() || len(l) != 0 {
+		b.t.Errorf("afterwards the machine is on: %v, with %v inserted", b.system.On(), l)
+	}
+}
 
 // TestRedfish is the life of a host on a machine that is really switched on and off.
 func TestRedfish(t *testing.T) {
@@ -276,38 +310,31 @@ func TestRedfish(t *testing.T) {
 		t.Fatal(r)
 	}
 	took(t, "deploy", since)
-	first, hostname, id, sum := b.booted(1)
+	b.booted(1, firstData)
 	took(t, "deploy and boot", since)
-	allocation, _ := b.ledger.Find(drivers.KindAllocation, b.host.Name)
-	if want := fmt.Sprintf("%x", sha256.Sum256([]byte(someUserData))); hostname != b.host.Name || id != allocation.ID || sum != want || !b.system.On() {
-		t.Errorf("the machine, which is on: %v, got the config drive of %s, %s, %s", b.system.On(), hostname, id, sum)
-	}
 
-	reboot := func(hard bool) {
+	for i, hard := range []bool{false, true} { // as healing asks for it
 		b.step("the reboot", func(ctx context.Context, s *drivers.Site) drivers.Result {
 			return b.machines.RebootHost(ctx, s, b.host.Name, hard)
 		})
+		b.booted(2+i, firstData)
+		if n := b.pressed(); n != 1 {
+			t.Errorf("the power button was pressed %d times, not once", n)
+		}
+		b.await(nodes.Active)
 	}
-	reboot(false)
-	second, _, _, _ := b.booted(2)
-	if first == second || strings.Count(b.console(), "the power button was pressed") != 1 {
-		t.Errorf("no soft reboot: %s", b.console())
-	}
-	b.await(nodes.Active)
-	reboot(true)
-	third, _, _, _ := b.booted(3)
-	if third == second || strings.Count(b.console(), "the power button was pressed") != 1 {
-		t.Errorf("no hard reboot: %s", b.console())
-	}
-	b.await(nodes.Active)
+
+	since = time.Now()
+	b.step("the rebuild", func(ctx context.Context, s *drivers.Site) drivers.Result {
+		return b.machines.RebuildHost(ctx, s, b.host, "once", userData(secondData))
+	})
+	b.booted(4, secondData)
+	took(t, "rebuild", since)
 
 	since = time.Now()
 	b.remove()
-	b.await(nodes.Available)
+	b.off()
 	took(t, "remove", since)
-	if b.system.On() || len(b.system.Inserted()) != 0 {
-		t.Errorf("afterwards the machine is on: %v, with %v inserted", b.system.On(), b.system.Inserted())
-	}
 }
 
 // TestRedfishRefuses: what a BMC says when it does not power on arrives at whoever asked for the host.
@@ -315,12 +342,9 @@ func TestRedfishRefuses(t *testing.T) {
 	b := newBMC(t)
 	const text = "the power supply is missing"
 	b.system.Refuse(text)
-	if r := b.deploy(); r.Err() == nil || !strings.Contains(r.Err().Error(), text) || drivers.ClassOf(r.Err()) != drivers.ClassCloud {
+	if r := b.deploy(); r.Err() == nil || !strings.Contains(r.Err().Error(), text) || drivers.ClassOf(r.Err()) != drivers.ClassCapacity {
 		t.Errorf("without power: %v, class %s", r, drivers.ClassOf(r.Err()))
 	}
 	b.remove()
-	b.await(nodes.Available)
-	if l := b.system.Inserted(); b.system.On() || len(l) != 0 {
-		t.Errorf("afterwards the machine is on: %v, with %v inserted", b.system.On(), l)
-	}
+	b.off()
 }

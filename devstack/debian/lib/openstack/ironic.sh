@@ -73,6 +73,7 @@ ironic_start() {
     daemon ironic-images python3 -m http.server --bind 127.0.0.1 --directory "$DIR/ironic/images" "$IMAGES_PORT" &&
     daemon ironic-conductor ironic-conductor "${config[@]}" &&
     wsgi ironic-api "$IRONIC_PORT" /usr/bin/ironic-api-wsgi 1 1 -- "${config[@]}" &&
+    answering ironic-images "$IMAGES_PORT" &&
     answering ironic-api "$IRONIC_PORT" &&
     await ironic-conductor 60 ironic_complete
 }
@@ -80,4 +81,8 @@ ironic_start() {
 # ironic_complete succeeds when the conductor has said which hardware it takes.
 ironic_complete() {
   (($(mariadb_sql -BN -e 'SELECT count(*) FROM ironic.conductor_hardware_interfaces') > 0))
+}
+
+ironic_env() {
+  if [[ -e $GUEST_KERNEL_FILE ]]; then export_line GUEST_KERNEL "$GUEST_KERNEL_FILE"; fi
 }
