@@ -180,20 +180,22 @@ func (b *bmc) await(state nodes.ProvisionState) {
 // image makes one that a machine boots, of a kernel and a ramdisk.
 func (b *bmc) image() string {
 	b.t.Helper()
-	glance, err := openstack.NewImageV2(testenv.KeystoneAdmin(b.t), gophercloud.EndpointOpts{Region: testenv.Region})
-	b.must(err)
-	upload := func(name string, content []byte, properties map[string]string) string {
-		public := images.ImageVisibilityPublic
-		x, err := images.Create(b.t.Context(), glance, images.CreateOpts{Name: name + "-" + uuid.NewString()[:8], ContainerFormat: "bare", DiskFormat: "raw", Visibility: &public, Properties: properties}).Extract()
-		b.must(err)
-		b.later("deleting an image", func(ctx context.Context) error { return images.Delete(ctx, glance, x.ID).ExtractErr() })
-		b.must(imagedata.Upload(b.t.Context(), glance, x.ID, bytes.NewReader(content)).ExtractErr())
-		return x.ID
-	}
 	kernel, ramdisk, err := redfish.Image(b.t.Context(), testenv.Require(b.t, testenv.GuestKernel))
 	b.must(err)
-	return upload("guest", []byte("its kernel and its ramdisk are images of their own\n"), map[string]string{
-		"kernel_id": upload("kernel", kernel, nil), "ramdisk_id": upload("ramdisk", ramdisk, nil)})
+	return b.upload("guest", []byte("its kernel and its ramdisk are images of their own\n"), map[string]string{
+		"kernel_id": b.upload("kernel", kernel, nil), "ramdisk_id": b.upload("ramdisk", ramdisk, nil)})
+}
+
+func (b *bmc) upload(name string, content []byte, properties map[string]string) string {
+	b.t.Helper()
+	glance, err := openstack.NewImageV2(testenv.KeystoneAdmin(b.t), gophercloud.EndpointOpts{Region: testenv.Region})
+	b.must(err)
+	public := images.ImageVisibilityPublic
+	x, err := images.Create(b.t.Context(), glance, images.CreateOpts{Name: name + "-" + uuid.NewString()[:8], ContainerFormat: "bare", DiskFormat: "raw", Visibility: &public, Properties: properties}).Extract()
+	b.must(err)
+	b.later("deleting an image", func(ctx context.Context) error { return images.Delete(ctx, glance, x.ID).ExtractErr() })
+	b.must(imagedata.Upload(b.t.Context(), glance, x.ID, bytes.NewReader(content)).ExtractErr())
+	return x.ID
 }
 
 func (b *bmc) console() string {
@@ -215,6 +217,11 @@ func (b *bmc) step(what string, do func(context.Context, *drivers.Site) drivers.
 func (b *bmc) settled(what string, do func(context.Context, *drivers.Site) drivers.Result) drivers.Result {
 	b.t.Helper()
 	var r drivers.Result
+	defer func() {
+		if b.t.Failed() {
+			b.t.Logf("%s: %v", what, r)
+		}
+	}()
 	var last time.Time
 	testenv.Eventually(b.t, powerPatience, what, func() bool {
 		if time.Since(last) < time.Second {
@@ -330,6 +337,17 @@ func TestRedfish(t *testing.T) {
 	})
 	b.booted(4, secondData)
 	took(t, "rebuild", since)
+	b.await(nodes.Active)
+
+	good := b.host.ImageID
+	b.host.ImageID = b.upload("whole", []byte("it has no kernel\n"), nil)
+	r := b.settled("a rebuild that cannot be", func(ctx context.Context, s *drivers.Site) drivers.Result {
+		return b.machines.RebuildHost(ctx, s, b.host, "twice", userData(firstData))
+	})
+	if r.Err() == nil || !strings.Contains(r.Err().Error(), "'kernel'") || !b.system.On() {
+		t.Errorf("%v, and the machine is on: %v", r, b.system.On())
+	}
+	b.host.ImageID = good
 
 	since = time.Now()
 	b.remove()
