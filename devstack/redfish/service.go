@@ -30,8 +30,8 @@ const (
 // Options of a service.
 type Options struct {
 	Username, Password string
-	Folder             string // of what its systems write
-	Log                *log.Logger
+	Folder             string      // of what its systems write
+	Log                *log.Logger // of each request
 }
 
 // Service is one BMC with all its systems.

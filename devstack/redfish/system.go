@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Machine is what a system is master of. Its calls come one at a time.
+// Machine is what a system powers. It is called by one at a time.
 type Machine interface {
 	// Start gives it power; it boots from the CD, when there is one. The channel is closed when it has no power any more, be
 	// it that it was cut, or that the machine has powered itself off.
@@ -129,7 +129,7 @@ func (x *System) close() error {
 	return err
 }
 
-// start gives it power. What a machine asks to be started again for is done here as well.
+// start gives it power. Where a restart is asked for meanwhile, it is started again when it has gone down.
 func (x *System) start() error {
 	if x.closed || x.on() {
 		return nil

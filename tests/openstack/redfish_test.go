@@ -81,10 +81,11 @@ func (b *bmc) later(what string, do func(context.Context) error) {
 	})
 }
 
-// power starts the BMC with its machine. Ironic, who is somebody else, has to be able to read its authority.
+// power starts the BMC with its machine, in the folder of the cloud, with which it goes even if this process is killed.
+// Ironic, who is another user, has to be able to read its authority.
 func (b *bmc) power() {
 	b.t.Helper()
-	folder, err := os.MkdirTemp("", "jeroboam-redfish-")
+	folder, err := os.MkdirTemp(os.Getenv("JEROBOAM_OPENSTACK_DIR"), "bmc.")
 	b.must(err)
 	b.later("removing the BMC's folder", func(context.Context) error { return os.RemoveAll(folder) })
 	b.must(os.Chmod(folder, 0o755))
