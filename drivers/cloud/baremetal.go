@@ -90,6 +90,7 @@ type BaremetalNode struct {
 	Lessee            string         `json:"lessee"`
 	ConductorGroup    string         `json:"conductor_group"`
 	NetworkInterface  string         `json:"network_interface"`
+	DeployInterface   string         `json:"deploy_interface"`
 	Reservation       string         `json:"reservation"` // the conductor that is busy with it
 }
 
@@ -97,7 +98,7 @@ type BaremetalNode struct {
 // fails when a list is to have allocation_uuid.
 const nodeFields = "uuid,name,provision_state,target_provision_state,provision_updated_at,power_state,target_power_state,instance_uuid," +
 	"resource_class,traits,properties,instance_info,extra,deploy_step,last_error,maintenance,maintenance_reason,fault,retired,protected,owner,lessee," +
-	"conductor_group,network_interface,reservation"
+	"conductor_group,network_interface,deploy_interface,reservation"
 
 // Pool is the part of Ironic's nodes that we may use; empty fields do not narrow it. Nova or others have the rest.
 type Pool struct{ ConductorGroup, Owner, Shard string }

@@ -41,7 +41,7 @@ func (m *Machines) allocate(ctx context.Context, s *drivers.Site, b *cloud.Barem
 	_, err := drivers.Ensure(ctx, s.Ledger, drivers.Object{Kind: drivers.KindAllocation, Name: h.Name, Node: h.Name, Duplicate: m.onExtra,
 		Find: func(ctx context.Context) ([]drivers.Found, error) { return m.find(ctx, s, b, h.Name, attrs) },
 		Create: func(ctx context.Context) (drivers.Found, error) {
-			spec, err := m.choose(ctx, s, b, h)
+			spec, err := m.choose(ctx, s, b, h, old)
 			if err != nil {
 				return drivers.Found{}, err
 			}
@@ -119,8 +119,8 @@ func machine(h drivers.Host) cloud.Machine {
 	return cloud.Machine{ResourceClass: h.ResourceClass, Traits: h.Traits}
 }
 
-// choose says which nodes an allocation may come to.
-func (m *Machines) choose(ctx context.Context, s *drivers.Site, b *cloud.Baremetal, h drivers.Host) (cloud.AllocationSpec, error) {
+// choose says which nodes an allocation may come to. Where there is none, what became of those that the host had is why.
+func (m *Machines) choose(ctx context.Context, s *drivers.Site, b *cloud.Baremetal, h drivers.Host, old drivers.Resource) (cloud.AllocationSpec, error) {
 	st, err := m.stock(ctx, s, b)
 	if err != nil {
 		return cloud.AllocationSpec{}, err
@@ -129,8 +129,8 @@ func (m *Machines) choose(ctx context.Context, s *drivers.Site, b *cloud.Baremet
 	defer st.mu.Unlock()
 	usable, why := m.fitting(st, h)
 	if len(usable) == 0 {
-		return cloud.AllocationSpec{}, &drivers.Fault{Class: drivers.ClassCapacity, Err: fmt.Errorf("baremetal: no node of resource class %s%s is available%s",
-			h.ResourceClass, listed(" with ", h.Traits), listed("; there are: ", why))}
+		return cloud.AllocationSpec{}, &drivers.Fault{Class: drivers.ClassCapacity, Err: fmt.Errorf("baremetal: no node of resource class %s%s is available%s%s",
+			h.ResourceClass, listed(" with ", h.Traits), listed("; there are: ", why), listed("; tried: ", lines(old.Attrs[attrFailures])))}
 	}
 	racks := map[string][]cloud.BaremetalNode{}
 	for _, n := range usable {
@@ -190,10 +190,9 @@ func (m *Machines) Spare(ctx context.Context, s *drivers.Site, h drivers.Host) (
 	return len(usable), nil
 }
 
-// checkImage looks at the image with the eyes of the cluster's user, before a machine is taken for it. Ironic deploys none
-// that has no checksum.
-func (m *Machines) checkImage(ctx context.Context, s *drivers.Site, h drivers.Host) drivers.Result {
-	l, err := drivers.Once(s.Memo, "image "+h.ImageID, func() ([]cloud.ImageInfo, error) {
+// image reads the image with the eyes of the cluster's user, once per slice. It is one image or none.
+func (m *Machines) image(ctx context.Context, s *drivers.Site, h drivers.Host) ([]cloud.ImageInfo, error) {
+	return drivers.Once(s.Memo, "image "+h.ImageID, func() ([]cloud.ImageInfo, error) {
 		c, err := infra.Clients(ctx, m.clouds, s)
 		if err != nil {
 			return nil, err
@@ -204,6 +203,11 @@ func (m *Machines) checkImage(ctx context.Context, s *drivers.Site, h drivers.Ho
 		}
 		return g.Images(ctx, h.ImageID)
 	})
+}
+
+// checkImage looks at the image before a machine is taken for it. Ironic deploys none that has no checksum.
+func (m *Machines) checkImage(ctx context.Context, s *drivers.Site, h drivers.Host) drivers.Result {
+	l, err := m.image(ctx, s, h)
 	switch {
 	case err != nil:
 		return infra.Verdict(err)

@@ -165,8 +165,11 @@ func (m *Machines) rebuild(ctx context.Context, s *drivers.Site, b *cloud.Bareme
 		return drivers.FromError(err)
 	}
 	switch err := b.Rebuild(ctx, n.ID, drive); {
-	case cloud.IsInvalid(err): // its state has changed since it was read: the next look tells
-		return drivers.Transient(err)
+	case cloud.IsInvalid(err): // its state has changed since it was read: the next look tells; or Ironic does not want it
+		if now, look := b.Node(ctx, n.ID); look != nil || now.State != n.State || now.StateSince != n.StateSince {
+			return drivers.Transient(err)
+		}
+		return drivers.Failed(drivers.ClassCloud, "baremetal: host %s cannot be rebuilt on node %s: %s", h.Name, n.Title(), oneLine(err.Error()))
 	case err != nil:
 		return verdict(err)
 	}

@@ -75,7 +75,42 @@ func words(bad map[string]string) string {
 // describe writes into a node's instance_info what it is to become. Traits are there already: Ironic takes them from the
 // allocation, and runs the deploy templates of those names, RAID and firmware settings among them.
 func (m *Machines) describe(ctx context.Context, s *drivers.Site, b *cloud.Baremetal, h drivers.Host, n cloud.BaremetalNode) error {
-	want := map[string]any{"image_source": h.ImageID, "display_name": h.Name, "project_id": s.Cluster.ProjectID, "jeroboam_cluster": s.Cluster.UUID}
+	source := map[string]any{"image_source": h.ImageID}
+	if n.DeployInterface == ramdisk {
+		l, err := m.image(ctx, s, h)
+		if err != nil {
+			return err
+		}
+		source = parts(l)
+	}
+	changes := description(s.Cluster, h, source, n.InstanceInfo)
+	if len(changes) == 0 {
+		return nil
+	}
+	return b.ChangeNode(ctx, n.ID, changes...)
+}
+
+// ramdisk is the deploy interface of nodes that write nothing to a disk: with each start they boot a kernel and a ramdisk.
+const ramdisk = "ramdisk"
+
+// parts are what such a node boots, as the image names them. The image itself must not be named beside them: Ironic would
+// forget them with a rebuild.
+func parts(images []cloud.ImageInfo) map[string]any {
+	source := map[string]any{}
+	for _, i := range images {
+		for key, property := range map[string]string{"kernel": "kernel_id", "ramdisk": "ramdisk_id"} {
+			if id := i.Properties[property]; id != "" {
+				source[key] = id
+			}
+		}
+	}
+	return source
+}
+
+// description is what has to change in an instance_info for a host that is made of this source.
+func description(c drivers.Cluster, h drivers.Host, source, have map[string]any) []cloud.Change {
+	want := map[string]any{"display_name": h.Name, "project_id": c.ProjectID, "jeroboam_cluster": c.UUID}
+	maps.Copy(want, source)
 	if len(h.RootDevice) > 0 {
 		hints := map[string]any{}
 		for k, v := range h.RootDevice {
@@ -84,15 +119,17 @@ func (m *Machines) describe(ctx context.Context, s *drivers.Site, b *cloud.Barem
 		want["root_device"] = hints
 	}
 	var changes []cloud.Change
+	for _, key := range []string{"image_source", "kernel", "ramdisk"} {
+		if have[key] != nil && want[key] == nil { // of the image before a rebuild
+			changes = append(changes, cloud.Change{Path: "/instance_info/" + key})
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
-		if !reflect.DeepEqual(n.InstanceInfo[key], want[key]) {
+		if !reflect.DeepEqual(have[key], want[key]) {
 			changes = append(changes, cloud.Change{Path: "/instance_info/" + key, Value: want[key]})
 		}
 	}
-	if len(changes) == 0 {
-		return nil
-	}
-	return b.ChangeNode(ctx, n.ID, changes...)
+	return changes
 }
 
 // configDrive is what the host reads when it boots. A network without DHCP and without metadata is enough for it.

@@ -32,6 +32,8 @@ const (
 	OpenStack = "JEROBOAM_TEST_OPENSTACK"
 	// OpenStackPort is where that cloud's catalogue says that Jeroboam's API is, on 127.0.0.1.
 	OpenStackPort = "JEROBOAM_TEST_OPENSTACK_JEROBOAM_PORT"
+	// GuestKernel is the file of a package of Debian's, for virtual machines: a kernel and its modules.
+	GuestKernel = "JEROBOAM_TEST_GUEST_KERNEL"
 	// KeystoneAdminPassword is that of user admin in project admin, both in domain Default.
 	KeystoneAdminPassword = "JEROBOAM_TEST_KEYSTONE_ADMIN_PASSWORD"
 )

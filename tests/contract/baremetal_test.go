@@ -138,7 +138,7 @@ func TestBaremetalNodes(t *testing.T) {
 	ctx, m := t.Context(), b.metal("r1", "r2")
 	l, err := m.Nodes(ctx, cloud.NodeFilter{ResourceClass: m.class, State: "available"})
 	b.must(err)
-	if len(l) != 2 || l[0].Properties["rack"] == l[1].Properties["rack"] || l[0].InstanceID != "" || l[0].NetworkInterface == "" || l[0].StateSince == "" {
+	if len(l) != 2 || l[0].Properties["rack"] == l[1].Properties["rack"] || l[0].InstanceID != "" || l[0].NetworkInterface == "" || l[0].DeployInterface == "" || l[0].StateSince == "" {
 		t.Fatalf("nodes: %+v", l)
 	}
 	first := l[0].ID

@@ -1,12 +1,13 @@
 # shellcheck shell=bash disable=SC2034
-# Ironic with hardware that only pretends: a node is deployed with no machine behind it.
+# Ironic with hardware that only pretends, where a node is deployed with no machine behind it, and with Redfish, for the
+# virtual machines that tests put behind a BMC of their own (devstack/redfish).
 
-PROCESSES['ironic']='ironic-api ironic-conductor'
+PROCESSES['ironic']='ironic-api ironic-conductor ironic-images'
 NEEDS['ironic']=mariadb
 
 ironic_make() {
   home ironic &&
-    as ironic mkdir "$DIR/ironic/lock" &&
+    as ironic mkdir "$DIR/ironic/lock" "$DIR/ironic/images" "$DIR/ironic/tmp" &&
     ironic_conf | put ironic ironic.conf &&
     ironic_policy | put ironic policy.yaml &&
     database ironic &&
@@ -23,16 +24,18 @@ my_ip = 127.0.0.1
 state_path = $DIR/ironic
 auth_strategy = keystone
 rpc_transport = oslo
-enabled_hardware_types = fake-hardware
+tempdir = $DIR/ironic/tmp
+isolinux_bin = /usr/lib/ISOLINUX/isolinux.bin
+enabled_hardware_types = fake-hardware,redfish
 enabled_bios_interfaces = no-bios
-enabled_boot_interfaces = fake
+enabled_boot_interfaces = fake,redfish-virtual-media
 enabled_console_interfaces = no-console
-enabled_deploy_interfaces = fake
+enabled_deploy_interfaces = fake,ramdisk
 enabled_inspect_interfaces = no-inspect
-enabled_management_interfaces = fake
+enabled_management_interfaces = fake,redfish
 enabled_network_interfaces = flat,noop,neutron
 default_network_interface = flat
-enabled_power_interfaces = fake
+enabled_power_interfaces = fake,redfish
 enabled_raid_interfaces = no-raid
 enabled_rescue_interfaces = no-rescue
 enabled_storage_interfaces = noop
@@ -41,6 +44,13 @@ $(broker)
 [conductor]
 automated_clean = false
 workers_pool_size = 20
+# from where a BMC fetches what is put into its virtual drives
+[deploy]
+http_root = $DIR/ironic/images
+http_url = http://127.0.0.1:$IMAGES_PORT
+default_boot_mode = bios
+[redfish]
+use_swift = false
 # what takes no time cannot be met half-way
 [fake]
 deploy_delay = 1
@@ -60,8 +70,10 @@ ironic_policy() { printf '"show_instance_secrets": "role:admin"\n'; }
 ironic_start() {
   local config=(--config-file "$DIR/ironic/ironic.conf")
   needs rabbitmq identity &&
+    daemon ironic-images python3 -m http.server --bind 127.0.0.1 --directory "$DIR/ironic/images" "$IMAGES_PORT" &&
     daemon ironic-conductor ironic-conductor "${config[@]}" &&
     wsgi ironic-api "$IRONIC_PORT" /usr/bin/ironic-api-wsgi 1 1 -- "${config[@]}" &&
+    answering ironic-images "$IMAGES_PORT" &&
     answering ironic-api "$IRONIC_PORT" &&
     await ironic-conductor 60 ironic_complete
 }
@@ -69,4 +81,8 @@ ironic_start() {
 # ironic_complete succeeds when the conductor has said which hardware it takes.
 ironic_complete() {
   (($(mariadb_sql -BN -e 'SELECT count(*) FROM ironic.conductor_hardware_interfaces') > 0))
+}
+
+ironic_env() {
+  if [[ -e $GUEST_KERNEL_FILE ]]; then export_line GUEST_KERNEL "$GUEST_KERNEL_FILE"; fi
 }

@@ -25,6 +25,7 @@ port_of() {
     mariadb) printf '%s' "$MARIADB_PORT" ;;
     rabbitmq) printf '%s' "$RABBITMQ_PORT" ;;
     keystone) printf '%s' "$KEYSTONE_PORT" ;;
+    ironic-images) printf '%s' "$IMAGES_PORT" ;;
     *-api | neutron-server)
       local name=${1%-*}_PORT
       name=${name^^}
