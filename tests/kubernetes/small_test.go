@@ -40,7 +40,8 @@ func TestOneAndOne(t *testing.T) {
 func (b *bed) client(args ...string) string {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), "openstack", args...)
-	cmd.Env = append(os.Environ(), "OS_CLIENT_CONFIG_FILE="+b.clouds, "OS_CLOUD=mine")
+	// magnumclient 4 ends with KeyError: 'SHELL' in `cluster config` where there is none, as under CI
+	cmd.Env = append(os.Environ(), "SHELL=/bin/sh", "OS_CLIENT_CONFIG_FILE="+b.clouds, "OS_CLOUD=mine")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
