@@ -69,7 +69,7 @@ func (w *work) restarted(ctx context.Context, n *db.Node, command string, compon
 }
 
 // restarts are the commands that restart components, in the order in which they come.
-var restarts = []string{string(phaseTrust), string(phaseIssue), serveCommand, string(phaseDrop)}
+var restarts = []string{string(phaseTrust), string(phaseIssue), string(phaseDrop)}
 
 // marksFrom are those by which components tell that they were restarted by a command, or by one that comes after it: a
 // conductor that dies may have gone on to that one, and not have lived to write down that this one was done.

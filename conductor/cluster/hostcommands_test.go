@@ -11,8 +11,8 @@ func TestMarksFrom(t *testing.T) {
 		name, command string
 		want          []string
 	}{
-		{"the first", "trust", []string{"r-trust", "r-issue", "r-serve", "r-drop"}},
-		{"in between", serveCommand, []string{"r-serve", "r-drop"}},
+		{"the first", "trust", []string{"r-trust", "r-issue", "r-drop"}},
+		{"in between", "issue", []string{"r-issue", "r-drop"}},
 		{"the last", "drop", []string{"r-drop"}},
 		{"of another operation", "renew", []string{"r-renew"}},
 	} {

@@ -25,6 +25,8 @@ const rolloutPatience = 10 * time.Minute
 //	issue   the new one signs; whoever shows a certificate to the API or to etcd gets a new one
 //	drop    API servers show new certificates, then every host forgets the old authority
 //
+// API servers and etcd are restarted where they are to believe others, not for what they show.
+//
 // Kubeconfigs of before work until the last phase; those that are made from the first phase on work all the time. What has
 // been reached stands in the references of the secrets: a rotation that failed is asked for again and goes on in its phase.
 func (b *builder) rotateCA() {
@@ -34,12 +36,13 @@ func (b *builder) rotateCA() {
 	tidy := b.add("earlier host commands are gone", deadlineCall, func(ctx context.Context) drivers.Result { return w.forgetCommands(ctx, "") }, ready)
 	made := b.add("new authorities", deadlineCall, w.makeAuthorities, tidy)
 
-	trusting := append(b.install(phaseTrust, "both authorities", nil, masters, made), b.install(phaseTrust, "both authorities", nil, workers, made)...)
+	all := kube.Renewal{Components: kube.Components()}
+	trusting := append(b.install(phaseTrust, "both authorities", all, masters, made), b.install(phaseTrust, "both authorities", all, workers, made)...)
 	known := b.inPhase(phaseTrust, "cluster-info has both authorities", deadlineCall, func(ctx context.Context) drivers.Result { return w.publish(ctx, phaseTrust) }, trusting...)
 	given := b.inPhase(phaseTrust, "pods are given both authorities", deadlineCommand, w.published, known)
 	signs := b.add("the new authority signs", deadlineCall, w.switchAuthorities, given)
 
-	issued := b.install(phaseIssue, "new certificates", kube.CertificatesButAPIServer(), masters, signs)
+	issued := b.install(phaseIssue, "new certificates", kube.Renewal{Certificates: kube.CertificatesButAPIServer(), Components: kube.Controllers()}, masters, signs)
 	token := b.inPhase(phaseIssue, joinTokenTask, deadlineCall, w.renewToken, issued...)
 	kubelets := abreast(slices.Concat(masters, workers), []string{token}, func(n *db.Node, needs []string) string {
 		client := b.inPhase(phaseIssue, "new certificate of the kubelet on "+n.Name, deadlineCommand, func(ctx context.Context) drivers.Result { return w.newKubeletCertificate(ctx, n) }, needs...)
@@ -50,9 +53,9 @@ func (b *builder) rotateCA() {
 	rolled := b.inPhase(phaseIssue, rollout, rolloutPatience+deadlineCall, func(ctx context.Context) drivers.Result { return w.rollOut(ctx, since) }, kubelets...)
 
 	served := oneByOne(masters, []string{rolled}, func(n *db.Node, needs []string) string {
-		return b.restart(phaseDrop, n, serveCommand, "new certificate of the API", []string{kube.CertificateAPIServer}, []string{kube.ComponentAPIServer}, needs)
+		return b.inPhase(phaseDrop, "new certificate of the API on "+n.Name, deadlineCommand, func(ctx context.Context) drivers.Result { return w.serveAnew(ctx, n) }, needs...)
 	})
-	dropped := append(b.install(phaseDrop, "the new authority alone", nil, masters, served...), b.install(phaseDrop, "the new authority alone", nil, workers, served...)...)
+	dropped := append(b.install(phaseDrop, "the new authority alone", all, masters, served...), b.install(phaseDrop, "the new authority alone", all, workers, served...)...)
 	info := b.inPhase(phaseDrop, "cluster-info has the new authority alone", deadlineCall, func(ctx context.Context) drivers.Result { return w.publish(ctx, phaseDrop) }, dropped...)
 	well := b.inPhase(phaseDrop, "every node is ready with the new authority", deadlineCommand, w.allReady, info)
 	forgotten := b.add("the old authority is forgotten", deadlineCall, w.dropAuthorities, well)
@@ -68,9 +71,6 @@ const (
 	phaseIssue phase = "issue"
 	phaseDrop  phase = "drop"
 )
-
-// serveCommand gives API servers their new certificates, before the phase drop has its own command.
-const serveCommand = "serve"
 
 // inPhase adds a task that has nothing to do when its phase is over, or was before this operation.
 func (b *builder) inPhase(p phase, name string, deadline time.Duration, run func(ctx context.Context) drivers.Result, needs ...string) string {
@@ -99,11 +99,11 @@ func (w *work) joined(role string) []*db.Node {
 
 // install brings the authorities of a phase to hosts: control planes one after the other, each seen well before the next,
 // workers side by side.
-func (b *builder) install(p phase, what string, renew []string, nodes []*db.Node, needs ...string) []string {
+func (b *builder) install(p phase, what string, r kube.Renewal, nodes []*db.Node, needs ...string) []string {
 	w := b.w
 	add := func(n *db.Node, needs []string) string {
 		if w.group(n.NodeGroupUUID).Role == db.RoleMaster {
-			return b.restart(p, n, string(p), what, renew, kube.Components(), needs)
+			return b.restart(p, n, what, r, needs)
 		}
 		return b.inPhase(p, what+" on "+n.Name, deadlineCommand, func(ctx context.Context) drivers.Result {
 			a, err := w.authorities(ctx, false, p)
@@ -124,26 +124,32 @@ func (b *builder) install(p phase, what string, renew []string, nodes []*db.Node
 }
 
 // restart installs what a control plane is to have in a phase, renews certificates, restarts components, and sees them run.
-func (b *builder) restart(p phase, n *db.Node, command, what string, renew, components, needs []string) string {
+func (b *builder) restart(p phase, n *db.Node, what string, r kube.Renewal, needs []string) string {
 	w := b.w
+	r.Kubelet = true
 	ran := b.inPhase(p, what+" on "+n.Name, deadlineCommand, func(ctx context.Context) drivers.Result {
-		var a kube.Authorities
-		var err error
-		if command == string(p) {
-			a, err = w.authorities(ctx, true, p)
-		}
+		a, err := w.authorities(ctx, true, p)
 		if err != nil {
 			return drivers.FromError(err)
 		}
-		h, err := kube.InstallAuthorities(w.run(), command, n.Name, a, kube.Renewal{Certificates: renew, Components: components, Kubelet: command == string(p)})
+		command, err := kube.InstallAuthorities(w.run(), string(p), n.Name, a, r)
 		if err != nil {
 			return drivers.FromError(err)
 		}
-		return w.onHost(ctx, h)
+		return w.onHost(ctx, command)
 	}, needs...)
 	return b.inPhase(p, "control plane "+n.Name+" is well with "+what, deadlineCommand, func(ctx context.Context) drivers.Result {
-		return w.restarted(ctx, n, command, components)
+		return w.restarted(ctx, n, string(p), r.Components)
 	}, ran)
+}
+
+// serveAnew has an API server show a certificate of the authority that signs now.
+func (w *work) serveAnew(ctx context.Context, n *db.Node) drivers.Result {
+	command, err := kube.InstallAuthorities(w.run(), "serve", n.Name, kube.Authorities{}, kube.Renewal{Certificates: []string{kube.CertificateAPIServer}, Shown: true})
+	if err != nil {
+		return drivers.FromError(err)
+	}
+	return w.onHost(ctx, command)
 }
 
 // publish tells joining hosts of the authorities of a phase.

@@ -60,16 +60,19 @@ func CertificatesButAPIServer() []string {
 		"etcd-peer", "etcd-server", "front-proxy-client", "scheduler.conf", "super-admin.conf"}
 }
 
-// Components of a control plane.
-func Components() []string {
-	return []string{"etcd", ComponentAPIServer, "kube-controller-manager", "kube-scheduler"}
-}
+// Components of a control plane, in the order in which they end well: those come first that need the others.
+func Components() []string { return append(Controllers(), ComponentAPIServer, "etcd") }
+
+// Controllers are the components that read their own certificates only when they start. API server and etcd read theirs
+// again, and whom they believe only when they start.
+func Controllers() []string { return []string{"kube-controller-manager", "kube-scheduler"} }
 
 // Renewal is what InstallAuthorities does beside installing.
 type Renewal struct {
 	Certificates []string // that kubeadm renews, by its names
 	Components   []string // that are restarted
 	Kubelet      bool     // is restarted
+	Shown        bool     // the API server is waited for to show a certificate of the authority that signs
 }
 
 // InstallAuthorities puts authorities in place on a host, renews certificates under them, and restarts what has read them:
@@ -84,7 +87,7 @@ func InstallAuthorities(run, name, node string, a Authorities, r Renewal) (HostC
 			files[file] = content
 		}
 	}
-	env := map[string]string{"RENEW": strings.Join(r.Certificates, " "), "COMPONENTS": strings.Join(r.Components, " "), "MARK": Mark(run, name), "KUBELET": yes(r.Kubelet)}
+	env := map[string]string{"RENEW": strings.Join(r.Certificates, " "), "COMPONENTS": strings.Join(r.Components, " "), "MARK": Mark(run, name), "KUBELET": yes(r.Kubelet), "SHOWN": yes(r.Shown)}
 	return hostCommand(run, name, node, "authorities.sh", env, files, authoritiesDeadline)
 }
 

@@ -154,6 +154,34 @@ func TestInstallAuthorities(t *testing.T) {
 	}
 }
 
+// TestAnAPIServerShowsItsNewCertificate: it is waited for, and what curl said of one that does not is told.
+func TestAnAPIServerShowsItsNewCertificate(t *testing.T) {
+	for _, tc := range []struct{ name, endpoint, shows, want string }{
+		{"later", "10.0.0.10:6443", "[ -e $0.asked ] || { touch $0.asked; exit 60; }", "10.0.0.10:6443"},
+		{"an address of version 6", "'[fd00::10]:6443'", "", "[fd00::10]:6443"},
+		{"never", "10.0.0.10:6443", "echo 'certificate problem' >&2; exit 60", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := newHost(t)
+			h.write("etc/kubernetes/manifests/kube-apiserver.yaml", "metadata:\n  annotations:\n    kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: "+tc.endpoint+"\n", 0o600)
+			h.write("etc/kubernetes/pki/ca.crt", "new and old", 0o600)
+			h.write("etc/kubernetes/admin.conf", "", 0o600)
+			h.program("curl", tc.shows)
+			out, err := h.run(kube.InstallAuthorities("r", "serve", "m-0", kube.Authorities{}, kube.Renewal{Certificates: []string{kube.CertificateAPIServer}, Shown: true}))
+			if tc.want == "" {
+				if err == nil || !strings.Contains(out, "the API server at 10.0.0.10:6443 does not show its new certificate: certificate problem") {
+					t.Errorf("%v, %q", err, out)
+				}
+				return
+			}
+			calls := h.read("calls")
+			if err != nil || !strings.HasPrefix(calls, "kubeadm certs renew apiserver\n") || !strings.HasSuffix(calls, "--cacert "+h.root+"/etc/kubernetes/pki/signing-ca.crt https://"+tc.want+"/livez\n") {
+				t.Errorf("%v, %q, calls %q", err, out, calls)
+			}
+		})
+	}
+}
+
 func TestNewKubeletCertificate(t *testing.T) {
 	command, err := kube.NewKubeletCertificate("r", "kubelet", "w-0", "https://10.0.0.5:6443", newAuthority(t).pem, "abcdef.0123456789abcdef")
 	config, current := "etc/kubernetes/kubelet.conf", "var/lib/kubelet/pki/kubelet-client-current.pem"

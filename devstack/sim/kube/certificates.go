@@ -230,6 +230,27 @@ func (m *machine) renew(kind leafKind, now time.Time) error {
 	}
 	m.drive.write(m.pki(kind.file+".crt"), cert, 0o644)
 	m.drive.write(m.pki(kind.file+".key"), key, 0o600)
+	return m.reread(kind)
+}
+
+// reread is what servers do that run when a certificate of theirs has changed. Whom they believe stays as they read it when
+// they started.
+func (m *machine) reread(kind leafKind) error {
+	pair, err := readPair(m.drive.snapshot(), m.pki(kind.file+".crt"), m.pki(kind.file+".key"))
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	switch {
+	case kind.name == "apiserver" && m.api != nil:
+		m.api.shows.pair.Store(&pair)
+	case kind.name == "etcd-server" && m.etcdShows != nil:
+		m.etcdShows.pair.Store(&pair)
+	case kind.name == "etcd-peer" && m.etcd != nil:
+		m.etcd = &identity{leaf: pair.Leaf, trusts: m.etcd.trusts}
+	}
+	m.mu.Unlock()
+	m.cluster.review()
 	return nil
 }
 
@@ -339,11 +360,12 @@ func (m *machine) bundle() ([]byte, error) {
 
 func (m *machine) writeLeaf(kind leafKind, server string, addresses []string, now time.Time, validity time.Duration) error {
 	if kind.name == "apiserver" && m.api != nil {
-		raw, err := x509.MarshalECPrivateKey(m.api.serving.PrivateKey.(*ecdsa.PrivateKey)) //nolint:errcheck,forcetypeassert // made by issueServing
+		serving := m.api.shows.pair.Load()
+		raw, err := x509.MarshalECPrivateKey(serving.PrivateKey.(*ecdsa.PrivateKey)) //nolint:errcheck,forcetypeassert // made by issueServing
 		if err != nil {
 			return fmt.Errorf("encode a key: %w", err)
 		}
-		m.drive.write(m.pki("apiserver.crt"), encodePEM(m.api.serving.Certificate[0]), 0o644)
+		m.drive.write(m.pki("apiserver.crt"), encodePEM(serving.Certificate[0]), 0o644)
 		m.drive.write(m.pki("apiserver.key"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw}), 0o600)
 		return nil
 	}
@@ -379,8 +401,16 @@ func (m *machine) writeLeaf(kind leafKind, server string, addresses []string, no
 func (m *machine) manifest(name string) []byte {
 	pod := staticPod(m.name(), name)
 	pod.Name, pod.Spec.NodeName, pod.Annotations = name, "", nil
+	if name == componentAPI {
+		pod.Annotations = map[string]string{"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint": m.ownAPI()}
+	}
 	pod.Spec.Containers = []corev1.Container{{Name: name, Image: m.image(name)}}
 	return encodeYAML(pod)
+}
+
+// ownAPI is where the API server of a control plane listens.
+func (m *machine) ownAPI() string {
+	return net.JoinHostPort(m.host.FixedIPs[0], strconv.Itoa(int(m.plan.config.localEndpoint().BindPort)))
 }
 
 // image of a component, as the host's kubeadm installs it.

@@ -42,10 +42,12 @@ func (n *Node) startEtcd(m *machine, written bool) error {
 		n.say("etcd: " + err.Error())
 		return nil
 	}
-	server := newEtcdServer(m.cluster, m.hostID, cert, trusts)
+	shows := newShown(cert)
+	server := newEtcdServer(m.cluster, m.hostID, shows, trusts)
 	unlisten := n.fabric.Listen(m.hostID, etcdPort, server.conns.put)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.etcdShows = shows
 	m.endEtcd = func() {
 		unlisten()
 		server.close()
@@ -73,10 +75,10 @@ func (n *Node) etcdPKI(m *machine, written bool) (cert tls.Certificate, trusts [
 }
 
 // newEtcdServer serves those who have a certificate of one of the authorities.
-func newEtcdServer(c *cluster, hostID string, cert tls.Certificate, clients []*x509.Certificate) *etcdServer {
+func newEtcdServer(c *cluster, hostID string, shows *shown, clients []*x509.Certificate) *etcdServer {
 	s := &etcdServer{cluster: c, hostID: hostID, conns: newInbox(), done: make(chan struct{})}
 	s.grpc = grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
+		MinVersion: tls.VersionTLS12, GetCertificate: shows.get,
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: certPool(clients), Time: c.clock.Now,
 	})))
 	etcdserverpb.RegisterClusterServer(s.grpc, s)

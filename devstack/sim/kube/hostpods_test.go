@@ -107,10 +107,10 @@ func (r *rotation) alone(p *testPKI) driver.Authorities {
 }
 
 // restarted waits until a control plane's components run with what the command brought.
-func (r *rotation) restarted(name, node string) {
+func (r *rotation) restarted(name, node string, components []string) {
 	r.t.Helper()
 	client := r.cloud.client(mastersGroup)
-	for _, component := range components() {
+	for _, component := range components {
 		await(r.t, func() error {
 			pod, err := client.CoreV1().Pods(systemNamespace).Get(r.t.Context(), component+"-"+node, metav1.GetOptions{})
 			if err != nil {
@@ -125,12 +125,12 @@ func (r *rotation) restarted(name, node string) {
 }
 
 // step is one pass over all hosts.
-func (r *rotation) step(client *driver.Client, name string, a driver.Authorities, renew []string) {
+func (r *rotation) step(client *driver.Client, name string, a driver.Authorities, renew []string, components []string) {
 	r.t.Helper()
 	for _, node := range r.masters {
-		command, err := driver.InstallAuthorities("r", name, node, a, driver.Renewal{Certificates: renew, Components: driver.Components(), Kubelet: true})
+		command, err := driver.InstallAuthorities("r", name, node, a, driver.Renewal{Certificates: renew, Components: components, Kubelet: true})
 		r.mustRun(client, command, err)
-		r.restarted(name, node)
+		r.restarted(name, node, components)
 	}
 	for _, node := range r.workers {
 		command, err := driver.InstallAuthorities("r", name, node, driver.Authorities{CA: a.CA}, driver.Renewal{Kubelet: true})
@@ -173,9 +173,9 @@ func TestAuthoritiesAreReplaced(t *testing.T) {
 	r := newRotation(t, "/etc/kubernetes/pki/signing-ca.crt")
 	before := r.access(r.old.files["ca.crt"], r.old) // a kubeconfig of before
 	stop := r.watchdog(r.access(r.old.files["ca.crt"], r.old))
-	r.step(before, "trust", r.trust(r.old, r.next), nil)
+	r.step(before, "trust", r.trust(r.old, r.next), nil, driver.Components())
 	client := r.access(r.both(r.old, r.next, "ca.crt"), r.next)
-	r.step(client, "issue", r.trust(r.next, r.old), driver.CertificatesButAPIServer())
+	r.step(client, "issue", r.trust(r.next, r.old), driver.CertificatesButAPIServer(), driver.Controllers())
 	for _, node := range append(slices.Clone(r.masters), r.workers...) {
 		command, err := driver.NewKubeletCertificate("r", "kubelet", node, "https://10.0.0.5:6443", r.both(r.next, r.old, "ca.crt"), testToken)
 		r.mustRun(client, command, err)
@@ -185,14 +185,11 @@ func TestAuthoritiesAreReplaced(t *testing.T) {
 	}
 	stop = r.watchdog(client)
 	for _, node := range r.masters {
-		command, err := driver.InstallAuthorities("r", "serve", node, driver.Authorities{}, driver.Renewal{Certificates: []string{driver.CertificateAPIServer}, Components: driver.Components()})
+		command, err := driver.InstallAuthorities("r", "serve", node, driver.Authorities{}, driver.Renewal{Certificates: []string{driver.CertificateAPIServer}, Shown: true})
 		r.mustRun(client, command, err)
-		r.cloud.pki = r.next
-		r.next.files["ca.crt"] = r.both(r.next, r.old, "ca.crt")
-		r.restarted("serve", node)
-		r.next.files["ca.crt"] = r.next.files["signing-ca.crt"]
 	}
-	r.step(client, "drop", r.alone(r.next), nil)
+	r.cloud.pki = r.next
+	r.step(client, "drop", r.alone(r.next), nil, driver.Components())
 	if err := stop(); err != nil {
 		t.Errorf("the API went away in the last phase: %v", err)
 	}
@@ -227,7 +224,7 @@ func TestAuthoritiesInTheWrongOrder(t *testing.T) {
 	t.Run("a bundle to sign with", func(t *testing.T) {
 		r := newRotation(t, "/etc/kubernetes/pki/ca.crt")
 		client := r.access(r.old.files["ca.crt"], r.old)
-		r.step(client, "trust", r.trust(r.old, r.next), nil)
+		r.step(client, "trust", r.trust(r.old, r.next), nil, driver.Components())
 		command, err := driver.NewKubeletCertificate("r", "kubelet", "demo-node-0", "https://10.0.0.5:6443", r.both(r.old, r.next, "ca.crt"), testToken)
 		if err := r.run(client, command, err); err == nil || !strings.Contains(err.Error(), "it has its old one again") {
 			t.Errorf("a controller manager signed with a bundle: %v", err)
@@ -237,7 +234,7 @@ func TestAuthoritiesInTheWrongOrder(t *testing.T) {
 	t.Run("kubelets keep old certificates", func(t *testing.T) {
 		r := newRotation(t, "/etc/kubernetes/pki/signing-ca.crt")
 		client := r.access(r.old.files["ca.crt"], r.old)
-		r.step(client, "trust", r.trust(r.old, r.next), nil)
+		r.step(client, "trust", r.trust(r.old, r.next), nil, driver.Components())
 		client = r.access(r.both(r.old, r.next, "ca.crt"), r.next)
 		for _, node := range r.masters {
 			a := r.alone(r.next)
@@ -267,7 +264,7 @@ func TestAuthoritiesInTheWrongOrder(t *testing.T) {
 			command, err := driver.InstallAuthorities("r", "etcd", node, a, driver.Renewal{Certificates: []string{"etcd-peer", "etcd-server"}, Components: driver.Components()})
 			if node == r.masters[0] {
 				r.mustRun(client, command, err)
-				r.restarted("etcd", node)
+				r.restarted("etcd", node, driver.Components())
 				continue
 			}
 			r.begin(client, command, err)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,6 +46,7 @@ type machine struct {
 	manifests map[string][]byte
 	api       *apiServer  // nil while none runs
 	etcd      *identity   // of the member; nil: what the cluster was made with
+	etcdShows *shown      // of the last etcd that ran
 	endEtcd   func()      // nil while no etcd runs
 	manager   *manager    // nil while none runs
 	kubelet   kubeletLife // zero while none runs
@@ -53,9 +55,22 @@ type machine struct {
 // apiServer is a running one.
 type apiServer struct {
 	server   *server
-	serving  tls.Certificate
+	shows    *shown
 	unlisten func()
 }
+
+// shown is the certificate of a server, which reads it again when it has changed.
+type shown struct {
+	pair atomic.Pointer[tls.Certificate]
+}
+
+func newShown(pair tls.Certificate) *shown {
+	s := &shown{}
+	s.pair.Store(&pair)
+	return s
+}
+
+func (s *shown) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.pair.Load(), nil }
 
 // identity is what a component shows, and whom it trusts.
 type identity struct {
@@ -185,7 +200,8 @@ func (n *Node) startAPI(m *machine, written bool) error {
 		return fmt.Errorf("kube-apiserver: %w", err)
 	}
 	port := int(m.plan.config.localEndpoint().BindPort)
-	api := &apiServer{server: newServer(c, n, cert, cas), serving: cert}
+	shows := newShown(cert)
+	api := &apiServer{server: newServer(c, n, shows, cas), shows: shows}
 	api.unlisten = n.fabric.Listen(n.host.ID, port, api.server.accept)
 	m.mu.Lock()
 	m.api = api

@@ -147,8 +147,12 @@ func BinarySum(name, version, arch string) string {
 	return hex.EncodeToString(got[:])
 }
 
-// curl -fsSL --retry 3 -o FILE URL. The world outside has all versions of Kubernetes, and nothing else.
+// curl -fsSL --retry 3 -o FILE URL. The world outside has all versions of Kubernetes, and nothing else. Whom the host's own
+// API server can be believed by is told by curl -sS -o /dev/null --noproxy * --max-time 5 --cacert FILE URL.
 func curl(_ context.Context, p *process) error {
+	if len(p.args) == 10 && strings.Join(p.args[:8], " ") == "-sS -o /dev/null --noproxy * --max-time 5 --cacert" {
+		return p.askOwnAPI(p.args[8], p.args[9])
+	}
 	if len(p.args) != 6 || strings.Join(p.args[:4], " ") != "-fsSL --retry 3 -o" {
 		return usage(p)
 	}
@@ -223,6 +227,24 @@ func edit(line, command string) (string, bool, error) {
 // basicRegexp turns a basic regular expression into Go's: what has a backslash there has none here.
 func basicRegexp(basic string) (*regexp.Regexp, error) {
 	return regexp.Compile(strings.NewReplacer(`\(`, "(", `\)`, ")", "(", `\(`, ")", `\)`, "{", `\{`, "}", `\}`, "+", `\+`, "?", `\?`, "|", `\|`).Replace(basic))
+}
+
+func (p *process) askOwnAPI(file, target string) error {
+	roots, err := readCertificates(p.drive().snapshot(), file)
+	if err != nil {
+		return fmt.Errorf("(77) error setting certificate verify locations: %w", err)
+	}
+	m := p.shell.machine
+	m.mu.Lock()
+	api := m.api
+	m.mu.Unlock()
+	switch {
+	case api == nil || target != "https://"+m.ownAPI()+"/livez":
+		return errors.New("(7) Failed to connect")
+	case !trusted(roots, api.shows.pair.Load().Leaf, p.shell.node.clock.Now()):
+		return errors.New("(60) SSL certificate problem: unable to get local issuer certificate")
+	}
+	return nil
 }
 
 func usage(p *process) error {

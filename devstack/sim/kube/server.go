@@ -25,7 +25,7 @@ type server struct {
 	clients []*x509.Certificate // authorities of those who may ask
 }
 
-func newServer(c *cluster, n *Node, cert tls.Certificate, clients []*x509.Certificate) *server {
+func newServer(c *cluster, n *Node, shows *shown, clients []*x509.Certificate) *server {
 	s := &server{cluster: c, hostID: n.host.ID, memory: n.fabric.memory(), conns: newInbox(), done: make(chan struct{}), clients: clients}
 	s.dial = func(ctx context.Context, address string) (net.Conn, error) {
 		return n.fabric.Dial(ctx, n.host.ID, address)
@@ -35,8 +35,8 @@ func newServer(c *cluster, n *Node, cert tls.Certificate, clients []*x509.Certif
 	s.http = &http.Server{
 		Handler: s.handler(),
 		TLSConfig: &tls.Config{
-			Certificates: []tls.Certificate{cert},
-			MinVersion:   tls.VersionTLS12,
+			GetCertificate: shows.get,
+			MinVersion:     tls.VersionTLS12,
 			// a certificate is verified per request, as the real one does: a bad one is a 401, not a failed handshake
 			ClientAuth: tls.RequestClientCert,
 		},

@@ -89,7 +89,7 @@ func (c *cluster) serves(client *identity, known bool) bool {
 		if api == nil {
 			continue
 		}
-		leaf, err := x509.ParseCertificate(api.serving.Certificate[0])
+		leaf, err := x509.ParseCertificate(api.shows.pair.Load().Certificate[0])
 		if err != nil || !client.believes(leaf, now) || known && !trusted(api.server.clients, client.leaf, now) {
 			return false
 		}
