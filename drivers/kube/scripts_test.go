@@ -121,13 +121,13 @@ func TestInstallAuthorities(t *testing.T) {
 		h.write("etc/kubernetes/"+name+".conf", "clusters:\n- cluster:\n    certificate-authority-data: b2xk\n    server: https://x\n", 0o600)
 	}
 	h.write("etc/kubernetes/pki/ca.key", "old key", 0o600)
-	for number, name := range map[string]string{"7": "kube-controller", "8": "kubelet"} {
+	for number, name := range map[string]string{"7": "kube-controller", "8": "kubelet", "9": "kube-apiserver"} {
 		if err := os.MkdirAll(filepath.Join(h.root, "proc", number), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		h.write("proc/"+number+"/comm", name+"\n", 0o644)
 	}
-	h.program("sleep", "rm -r "+h.root+"/proc/7")
+	h.program("sleep", "cd "+h.root+"; grep -l restarted etc/kubernetes/manifests/*.yaml >restarted; if [ -e proc/7 ]; then rm -r proc/7; else rm -r proc/9; fi")
 	a := kube.Authorities{CA: []byte("new and old"), CAKey: []byte("new key"), SigningCA: []byte("new"), EtcdCA: []byte("etcd")}
 	command, err := kube.InstallAuthorities("r", "issue", "m-0", a, kube.Renewal{Certificates: []string{"admin.conf", "etcd-peer"}, Components: kube.Components(), Kubelet: true})
 	for range 2 {
@@ -137,7 +137,9 @@ func TestInstallAuthorities(t *testing.T) {
 		"etc/kubernetes/pki/ca.crt": "new and old", "etc/kubernetes/pki/ca.key": "new key", "etc/kubernetes/pki/signing-ca.crt": "new", "etc/kubernetes/pki/etcd/ca.crt": "etcd",
 		"etc/kubernetes/admin.conf":          "clusters:\n- cluster:\n    certificate-authority-data: bmV3IGFuZCBvbGQ=\n    server: https://x\n",
 		"etc/kubernetes/manifests/etcd.yaml": strings.Replace(manifest, "  labels:\n", "  labels:\n    jeroboam.cloud/restarted: \"r-issue\"\n", 1),
-		"calls": "kubeadm certs renew admin.conf\nkubeadm certs renew etcd-peer\nsleep 1\nsystemctl restart kubelet\n" +
+		// when the API server was waited for to end: it needs etcd for that
+		"restarted": "etc/kubernetes/manifests/kube-apiserver.yaml\netc/kubernetes/manifests/kube-controller-manager.yaml\netc/kubernetes/manifests/kube-scheduler.yaml\n",
+		"calls": "kubeadm certs renew admin.conf\nkubeadm certs renew etcd-peer\nsleep 1\nsleep 1\nsystemctl restart kubelet\n" +
 			"kubeadm certs renew admin.conf\nkubeadm certs renew etcd-peer\nsystemctl restart kubelet\n",
 	} {
 		if got := h.read(name); got != want {
