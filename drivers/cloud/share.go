@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 	"github.com/gophercloud/gophercloud/v2/openstack/sharedfilesystems/v2/sharetypes"
 )
 
@@ -41,6 +43,26 @@ func (s *Share) Types(ctx context.Context) ([]ShareType, error) {
 	}
 	l, err := sharetypes.ExtractShareTypes(pages)
 	return mapSlice(l, shareType), wrap(sharedFileSystem, err, "reading share types")
+}
+
+// Region is where this Manila is, in the catalogue's words.
+func (s *Share) Region() (string, error) {
+	r, ok := s.c.GetAuthResult().(tokens.CreateResult)
+	if !ok {
+		return "", nil
+	}
+	c, err := r.ExtractServiceCatalog()
+	if err != nil {
+		return "", wrap(sharedFileSystem, err, "reading the catalogue")
+	}
+	for _, entry := range c.Entries {
+		for _, e := range entry.Endpoints {
+			if gophercloud.NormalizeURL(e.URL) == s.c.Endpoint {
+				return cmp.Or(e.RegionID, e.Region), nil
+			}
+		}
+	}
+	return "", nil
 }
 
 func shareType(t sharetypes.ShareType) ShareType {

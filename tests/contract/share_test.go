@@ -13,6 +13,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/sharedfilesystems/v2/sharetypes"
 
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 )
 
@@ -21,6 +22,9 @@ func TestShareTypes(t *testing.T) {
 	beside := newBedBeside(t, b)
 	s, err := b.tenant.Share()
 	b.must(err)
+	if region, err := s.Region(); err != nil || region != sim.Region {
+		t.Errorf("the region is %q, %v", region, err)
+	}
 	for name, own := range map[string]bool{"nfs": false, "generic": true} {
 		if x := b.shareType(b.tenant, name); x == nil || x.OwnServers != own || len(x.Protocols) != 0 {
 			t.Errorf("%s: %+v", name, x)
