@@ -122,7 +122,7 @@ func TestShareErrors(t *testing.T) {
 	}{
 		{"token", 401, `{"error": {"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}}`, cloud.IsUnauthorized, "requires authentication"},
 		{"policy", 403, `{"forbidden": {"code": 403, "message": "Access was denied to this resource."}}`, cloud.IsForbidden, "Access was denied"},
-		{"keystone away", 503, `{"message": "The Keystone service is temporarily unavailable.\n\n\n", "code": "503 Service Unavailable", "title": "Service Unavailable"}`, cloud.IsUnreachable, "Keystone service"},
+		{"keystone away", 503, `{"message": "The server is currently unavailable. Please try again at a later time.<br /><br />\nThe Keystone service is temporarily unavailable.\n\n", "code": "503 Service Unavailable", "title": "Service Unavailable"}`, cloud.IsUnreachable, "Keystone service"},
 		{"proxy", 503, "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n", cloud.IsUnreachable, "No server is available"},
 		{"fault", 500, `{"computeFault": {"code": 500, "message": "The server has either erred or is incapable of performing the requested operation."}}`, cloud.IsUnreachable, "erred"},
 	} {
