@@ -138,8 +138,8 @@ type Infrastructure interface {
 	// is none. A cloud without volumes has no types.
 	VolumeTypes(ctx context.Context, s *Site) (types []string, preferred string, err error)
 	// ShareTypes lists the share types that the cluster's project may use and whose shares NFS reaches, as far as they tell.
-	// A cloud without shares has no types.
-	ShareTypes(ctx context.Context, s *Site) ([]ShareType, error)
+	// A cloud without shares has no types. The region is the one that they are in.
+	ShareTypes(ctx context.Context, s *Site) (types []ShareType, region string, err error)
 	// Leftovers lists what is in the cluster's project in its name and not in the ledger, with one listing per kind and
 	// slice: what the cluster made by itself, and what carries its mark as if we had made it. Without kinds it looks for
 	// all of them. A service that the cloud does not have, or that the cluster's user may not ask, has nothing.

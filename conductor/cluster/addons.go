@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -218,7 +219,7 @@ func (w *work) addonObjects(ctx context.Context, name string, classes bool) ([]*
 	return drivers.Once(w.site.Memo, key, func() ([]*unstructured.Unstructured, error) {
 		c, err := w.addonCluster(ctx)
 		if err == nil && classes {
-			err = w.addStorage(ctx, name, &c.Storage)
+			err = w.addStorage(ctx, name, &c)
 		}
 		if err != nil {
 			return nil, err
@@ -284,20 +285,21 @@ func (w *work) userName(id string) string {
 }
 
 // addStorage asks the cloud for what kinds of storage an add-on makes classes of.
-func (w *work) addStorage(ctx context.Context, addon string, to *addons.Storage) error {
+func (w *work) addStorage(ctx context.Context, addon string, c *addons.Cluster) error {
 	var err error
 	switch addon {
 	case addons.CinderCSI:
-		if to.VolumeTypes, to.DefaultVolumeType, err = w.e.Infra.VolumeTypes(ctx, w.site); err != nil {
+		if c.Storage.VolumeTypes, c.Storage.DefaultVolumeType, err = w.e.Infra.VolumeTypes(ctx, w.site); err != nil {
 			return fmt.Errorf("listing volume types: %w", err)
 		}
 	case addons.ManilaCSI:
-		types, err := w.e.Infra.ShareTypes(ctx, w.site)
+		types, region, err := w.e.Infra.ShareTypes(ctx, w.site)
 		if err != nil {
 			return fmt.Errorf("listing share types: %w", err)
 		}
+		c.Cloud.Region = cmp.Or(c.Cloud.Region, region) // Manila's plug-in takes none that is empty
 		for _, t := range types {
-			to.ShareTypes = append(to.ShareTypes, addons.ShareType(t))
+			c.Storage.ShareTypes = append(c.Storage.ShareTypes, addons.ShareType(t))
 		}
 	}
 	return nil

@@ -65,13 +65,17 @@ func (q *call) sees(o *object) bool {
 	return o.project == q.project() || q.admin() || o.doc.flag("shared", false) || o.doc.flag("router:external", false)
 }
 
-// microversion returns the minor version that the request asks for, 1 without.
+// microversion returns the minor version that the request asks for; the lowest without: Manila's is 0, others' 1.
 func (q *call) microversion() int {
 	if q.svc.kind == "baremetal" {
 		n, _ := q.ironicVersion()
 		return n
 	}
-	v := q.r.Header.Get("X-OpenStack-Nova-API-Version")
+	header := "X-OpenStack-Nova-API-Version"
+	if q.svc.kind == "shared-file-system" {
+		header = shareVersionHeader
+	}
+	v := q.r.Header.Get(header)
 	for _, h := range q.r.Header.Values("OpenStack-API-Version") {
 		for part := range strings.SplitSeq(h, ",") {
 			if name, version, ok := strings.Cut(strings.TrimSpace(part), " "); ok && name == q.svc.kind {
@@ -84,6 +88,9 @@ func (q *call) microversion() int {
 	}
 	_, minor, _ := strings.Cut(v, ".")
 	n, err := strconv.Atoi(minor)
+	if err != nil && q.svc.kind == "shared-file-system" {
+		return 0
+	}
 	if err != nil {
 		return 1
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // maxMinor is the highest microversion that is answered to, that of the 2023.1 release. Without one the lowest is meant.
-var maxMinor = map[string]int{"compute": 95, "placement": 39, "baremetal": 82}
+var maxMinor = map[string]int{"compute": 95, "placement": 39, "baremetal": 82, "shared-file-system": 78}
 
 func version(minor int) string { return fmt.Sprintf("2.%d", minor) }
 
@@ -37,6 +37,11 @@ func (c *Cloud) discover(w http.ResponseWriter, r *http.Request, s *service, roo
 		}
 	case s.kind == "baremetal":
 		body = doc{"name": "OpenStack Ironic API", "description": "Ironic is an OpenStack project which enables the provision and management of baremetal machines.", "default_version": one, "versions": []doc{one}}
+	case s.kind == "shared-file-system":
+		body = doc{"versions": []doc{one}}
+		if rel == "" {
+			q.status = http.StatusMultipleChoices
+		}
 	case rel != "":
 		body = doc{"version": one}
 	case s.kind == "identity" || s.kind == "key-manager":
@@ -78,6 +83,8 @@ func (s *service) document(url, id string) doc {
 		out["version"], out["min_version"] = version(maxMinor["compute"]), "2.1"
 	case "block-storage":
 		out["id"], out["version"], out["min_version"] = "v3.0", "3.70", "3.0"
+	case "shared-file-system":
+		out["id"], out["version"], out["min_version"] = "v2.0", version(maxMinor["shared-file-system"]), "2.0"
 	case "baremetal":
 		out["version"], out["min_version"] = fmt.Sprintf("1.%d", maxMinor["baremetal"]), "1.1"
 	case "placement":

@@ -183,6 +183,9 @@ func (q *call) answer(w http.ResponseWriter, body []byte, err error) {
 		w.Header().Set("X-Compute-Request-Id", id)
 		w.Header().Set("Openstack-Api-Version", "compute "+version(q.microversion()))
 	}
+	if q.svc.kind == "shared-file-system" {
+		w.Header().Set(shareVersionHeader, version(q.microversion()))
+	}
 	if q.svc.kind == "baremetal" {
 		q.ironicHeaders()
 	}

@@ -127,7 +127,7 @@ func services() []*service {
 		{kind: "network", name: "neutron", prefix: "/networking/v2.0", routes: networkRoutes(), shape: neutronShape, paged: linkedPage},
 		{kind: "image", name: "glance", prefix: "/image/v2", page: 25, newest: true, routes: imageRoutes(), shape: glanceShape, paged: glancePage},
 		{kind: "block-storage", name: "cinder", prefix: "/volume/v3/{project_id}", page: 1000, newest: true, routes: volumeRoutes(), shape: novaShape, paged: linkedPage},
-		{kind: "shared-file-system", name: "manila", prefix: "/share/v2", page: 1000, routes: shareRoutes(), shape: novaShape, paged: linkedPage},
+		{kind: "shared-file-system", name: "manila", prefix: "/share/v2", routes: shareRoutes(), shape: novaShape, paged: linkedPage},
 		{kind: "load-balancer", name: "octavia", prefix: "/load-balancer/v2", page: 1000, routes: loadBalancerRoutes(), shape: octaviaShape, paged: linkedPage},
 		{kind: "key-manager", name: "barbican", prefix: "/key-manager/v1", page: 10, routes: secretRoutes(), shape: barbicanShape, paged: barbicanPage},
 		{kind: "baremetal", name: "ironic", prefix: "/baremetal/v1", routes: baremetalRoutes(), shape: ironicShape, paged: ironicPage},

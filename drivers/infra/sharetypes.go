@@ -9,24 +9,26 @@ import (
 )
 
 // ShareTypes are those that the cluster's own user sees.
-func (i *Infrastructure) ShareTypes(ctx context.Context, s *drivers.Site) ([]drivers.ShareType, error) {
+func (i *Infrastructure) ShareTypes(ctx context.Context, s *drivers.Site) (types []drivers.ShareType, region string, err error) {
 	c, err := i.clients(ctx, s)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	v, err := c.Share()
 	if cloud.IsNoEndpoint(err) {
-		return nil, nil
+		return nil, "", nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	types, err := v.Types(ctx)
-	var out []drivers.ShareType
-	for _, t := range types {
+	if region, err = v.Region(); err != nil {
+		return nil, "", err
+	}
+	all, err := v.Types(ctx)
+	for _, t := range all {
 		if len(t.Protocols) == 0 || slices.Contains(t.Protocols, "NFS") {
-			out = append(out, drivers.ShareType{Name: t.Name, OwnServers: t.OwnServers})
+			types = append(types, drivers.ShareType{Name: t.Name, OwnServers: t.OwnServers})
 		}
 	}
-	return out, err
+	return types, region, err
 }

@@ -59,7 +59,7 @@ func (b *bed) mirror() cluster.AddonSources {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return cluster.AddonSources{Catalogue: catalogue, Fetcher: addons.NewFetcher(server.Client().Transport), AuthURL: b.cloud.AuthURL(), Region: "RegionOne",
+	return cluster.AddonSources{Catalogue: catalogue, Fetcher: addons.NewFetcher(server.Client().Transport), AuthURL: b.cloud.AuthURL(),
 		KeystoneRoles: []addons.RoleBinding{{Group: ops.KeystonePrefix + "reader", ClusterRole: "view"}}}
 }
 

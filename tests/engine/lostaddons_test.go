@@ -11,6 +11,7 @@ import (
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 )
 
 // maintain sets when a cluster may do something by itself.
@@ -40,6 +41,10 @@ func TestAddonsFollowTheCloud(t *testing.T) {
 	whole := b.addonObjects(v)
 	if all := strings.Join(whole, " "); !strings.Contains(all, "class/manila-nfs=manila-csi") || strings.Contains(all, "manila-generic") {
 		t.Errorf("objects %s", all)
+	}
+	login, err := c.CoreV1().Secrets("kube-system").Get(t.Context(), "manila-csi", metav1.GetOptions{})
+	if err != nil || string(login.Data["os-region"]) != sim.Region { // which nobody has configured
+		t.Errorf("Manila's plug-in logs in with %s, %v", login.Data, err)
 	}
 	for _, tc := range []struct {
 		name, says string

@@ -9,7 +9,7 @@ readonly STARTED=${EPOCHREALTIME/[.,]/}
 declare -rA USER_OF=(
   [mariadb]=mysql [postgresql]=postgres [epmd]=rabbitmq [rabbitmq]=rabbitmq [keystone]=keystone
   [glance]=glance [placement]=placement [neutron]=neutron [nova]=nova [cinder]=cinder [barbican]=barbican
-  [octavia]=octavia [ironic]=ironic
+  [octavia]=octavia [ironic]=ironic [manila]=manila
 )
 
 # say NAME TEXT prints one line of progress with the seconds since the command began.

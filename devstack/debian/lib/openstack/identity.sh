@@ -23,7 +23,7 @@ identity_plan() {
   local name
   printf 'role %s\n' service creator load-balancer_member load-balancer_admin
   printf 'project %s Default\n' service demo alt_demo
-  for name in glance placement neutron nova cinder barbican octavia ironic; do
+  for name in glance placement neutron nova cinder manila barbican octavia ironic; do
     printf '%s\n' "user $name Default" "grant admin $name Default service Default" \
       "grant service $name Default service Default"
   done
@@ -39,6 +39,8 @@ service placement placement http://127.0.0.1:$PLACEMENT_PORT
 service network neutron http://127.0.0.1:$NEUTRON_PORT
 service compute nova http://127.0.0.1:$NOVA_PORT/v2.1
 service volumev3 cinderv3 http://127.0.0.1:$CINDER_PORT/v3/%(project_id)s
+service share manila http://127.0.0.1:$MANILA_PORT/v1/%(project_id)s
+service sharev2 manilav2 http://127.0.0.1:$MANILA_PORT/v2
 service key-manager barbican http://127.0.0.1:$BARBICAN_PORT
 service load-balancer octavia http://127.0.0.1:$OCTAVIA_PORT
 service baremetal ironic http://127.0.0.1:$IRONIC_PORT

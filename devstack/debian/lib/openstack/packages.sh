@@ -4,14 +4,14 @@
 # nova-compute-ironic is the one choice of nova-compute's hypervisors that brings no hypervisor.
 readonly OPENSTACK_PACKAGES=(
   glance-api placement-api nova-api nova-conductor nova-scheduler nova-compute nova-compute-ironic neutron-server
-  cinder-api cinder-scheduler cinder-volume barbican-api octavia-api octavia-worker ironic-api ironic-conductor
+  cinder-api cinder-scheduler cinder-volume manila-api barbican-api octavia-api octavia-worker ironic-api ironic-conductor
   python3-openstacksdk python3-octaviaclient python3-ironicclient python3-barbicanclient
   qemu-system-x86 isolinux syslinux-common genisoimage
 )
 WANTED+=("${OPENSTACK_PACKAGES[@]}")
 
 # What each package asks before it would set itself up on this machine.
-for name in glance placement nova neutron cinder barbican octavia ironic; do
+for name in glance placement nova neutron cinder manila barbican octavia ironic; do
   PRESEEDS+=("$name-common $name/configure_db boolean false" "$name-api $name/register-endpoint boolean false")
 done
 PRESEEDS+=(

@@ -6,7 +6,7 @@
 # form wants them to log in to the whole system instead of a project: it stays as it is.
 declare -rA POLICY_IN=(
   [keystone]=keystone.conf [glance]=glance-api.conf [neutron]=neutron.conf [nova]=control.conf [cinder]=cinder.conf
-  [barbican]=.barbican/barbican.conf [octavia]=octavia.conf [ironic]=ironic.conf
+  [manila]=manila.conf [barbican]=.barbican/barbican.conf [octavia]=octavia.conf [ironic]=ironic.conf
 )
 
 # policies FORM has all APIs take a form, and starts them again.

@@ -1,13 +1,14 @@
 """seed.py CLOUD PREFIX
 
-Makes networks, flavors, images, volume types and bare-metal nodes, and prints the id of each: NAME ID. The addresses of
-the networks begin with the prefix, such as 127.64. They are loopback addresses, so that whoever dials a floating IP stays
-on this machine. Neutron takes them without DHCP.
+Makes networks, flavors, images, types of volumes and of shares, and bare-metal nodes, and prints the id of each: NAME
+ID. The addresses of the networks begin with the prefix, such as 127.64. They are loopback addresses, so that whoever
+dials a floating IP stays on this machine. Neutron takes them without DHCP.
 """
 
 import sys
 
 import openstack
+from openstack import exceptions
 
 FLAVORS = (("1", "c.tiny", 1, 512, 0), ("2", "m1.small", 2, 2048, 20), ("3", "m1.medium", 2, 4096, 40),
            ("4", "m1.large", 4, 8192, 80), ("5", "bm.general", 8, 16384, 200))
@@ -67,6 +68,18 @@ def volume_types(c):
         tell("volume_type", name, c.block_storage.find_type(name) or c.block_storage.create_type(name=name))
 
 
+def share_types(c):
+    """One type whose shares are on servers of the operator's, one whose shares bring their own."""
+    there = {t["name"]: t["id"] for t in c.shared_file_system.get("/types").json()["share_types"]}
+    for name, own in (("nfs", False), ("generic", True)):
+        if name not in there:
+            body = {"share_type": {"name": name, "extra_specs": {"driver_handles_share_servers": own}}}
+            answer = c.shared_file_system.post("/types", json=body)
+            exceptions.raise_from_response(answer)
+            there[name] = answer.json()["share_type"]["id"]
+        print(f"SHARE_TYPE_{name.upper()}", there[name])
+
+
 def move(c, nodes, state, action, target):
     """Takes the nodes that are in a state to the next one."""
     moved = [n for n in map(c.baremetal.get_node, nodes) if n.provision_state == state]
@@ -98,7 +111,7 @@ def nodes(c):
 def main():
     c = openstack.connect(cloud=sys.argv[1])
     networks(c, sys.argv[2])
-    for make in (flavors, zones, images, volume_types, nodes):
+    for make in (flavors, zones, images, volume_types, share_types, nodes):
         make(c)
 
 

@@ -2,7 +2,7 @@
 # What is in the cloud from the start: what every test may count on, under the names that the simulator uses, too.
 
 PROCESSES['seed']=
-NEEDS['seed']='identity glance placement neutron nova cinder octavia ironic barbican'
+NEEDS['seed']='identity glance placement neutron nova cinder manila octavia ironic barbican'
 
 # Clouds that run beside each other have addresses of their own; those from 127.64 on are the simulators'.
 seed_make() {

@@ -2,7 +2,7 @@
 # The data of all services as `up` has made it, and the way back to it while they run.
 
 readonly DATABASES=(
-  keystone glance placement neutron nova nova_api nova_cell0 cinder barbican octavia ironic
+  keystone glance placement neutron nova nova_api nova_cell0 cinder manila barbican octavia ironic
 )
 # What the services write about themselves is no data of anybody's: it stays as it is.
 readonly HEARTBEATS=(
