@@ -38,8 +38,12 @@ func TestMetalRamdisk(t *testing.T) {
 	m.do("PUT", "/nodes/bm0/states/provision", `{"target":"active"}`, 202, "")
 	m.await("bm0", "active")
 	m.do("PUT", "/nodes/bm0/states/provision", `{"target":"rebuild"}`, 400, "['kernel', 'ramdisk']") // forgotten, for an image is named
-	change(`[{"op":"remove","path":"/instance_info/image_source"},{"op":"add","path":"/instance_info/kernel","value":"` + tenant.imageID(t, "kernel") + `"}]`)
+	m.do("PUT", "/nodes/bm0/states/provision", `{"target":"deleted"}`, 202, "")
+	m.await("bm0", "available")
+	change(`[{"op":"add","path":"/instance_info/kernel","value":"` + tenant.imageID(t, "kernel") + `"}]`)
 	change(ramdisk)
+	m.do("PUT", "/nodes/bm0/states/provision", `{"target":"active"}`, 202, "")
+	m.await("bm0", "active")
 	m.do("PUT", "/nodes/bm0/states/provision", `{"target":"rebuild"}`, 202, "")
 	m.await("bm0", "active")
 
