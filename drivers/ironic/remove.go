@@ -3,7 +3,6 @@ package ironic
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
@@ -94,9 +93,6 @@ func (m *Machines) release(ctx context.Context, s *drivers.Site, b *cloud.Bareme
 // undeployFailed is the state of a node whose undeploy failed. Ironic does not try it again by itself.
 const undeployFailed = "error"
 
-// againInterval is how long a node is left alone that was asked to undeploy once more.
-const againInterval = 30 * time.Second
-
 // undeploy asks for a node to be given back, also when that has failed before. Why it failed is noted: Ironic forgets it when
 // it is asked again, and whoever waits in vain is to hear of it in the end.
 func (m *Machines) undeploy(ctx context.Context, s *drivers.Site, b *cloud.Baremetal, host string, n cloud.BaremetalNode) drivers.Result {
@@ -117,7 +113,7 @@ func (m *Machines) undeploy(ctx context.Context, s *drivers.Site, b *cloud.Barem
 		return verdict(err)
 	}
 	if why != "" {
-		return drivers.Continue(againInterval, "node %s of host %s was asked to undeploy again, which failed before: %s", n.Title(), host, why)
+		return drivers.Continue(drivers.PollInterval, "node %s of host %s was asked to undeploy again, which failed before: %s", n.Title(), host, why)
 	}
 	return drivers.Continue(drivers.PollInterval, "node %s of host %s was asked to undeploy", n.Title(), host)
 }

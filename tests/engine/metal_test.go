@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/internal/testenv"
 )
 
 // unfaithful fails undeploys in one way.
@@ -34,7 +36,7 @@ func TestMachinesThatCannotBeUndeployed(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			b, id := metalCluster(t, sim.Options{Latency: sim.Latency{NodeTimeout: 4 * time.Minute}}, 1, 10)
+			b, id := metalCluster(t, sim.Options{Latency: sim.Latency{NodePower: 40 * time.Second, NodeTimeout: 4 * time.Minute}}, 1, 10)
 			name := b.namesOf(id, "default-worker")[0]
 			machine := b.machineOf(id, name)
 			b.unfaithful(1, tc.action)
@@ -61,6 +63,52 @@ func TestAMachineThatIsNeverUndeployed(t *testing.T) {
 	b.request(id, ops.ClusterDelete, "", nil)
 	if v := b.reaches(id, ops.DeleteFailed); !strings.Contains(brief(v), "Failed to tear down: the BMC does not answer") || !strings.Contains(brief(v), machine.Title()) {
 		t.Errorf("it ends with %s", brief(v))
+	}
+	b.cloud.ClearFaults()
+	b.deleted(id)
+	b.allFree()
+}
+
+// TestAMachineInMaintenanceIsLeftToItsOperator: a delete does not wait for what could not be undeployed, and says so.
+func TestAMachineInMaintenanceIsLeftToItsOperator(t *testing.T) {
+	t.Parallel()
+	b, id := metalCluster(t, sim.Options{}, 1, 10)
+	name := b.namesOf(id, "default-worker")[0]
+	machine, admin := b.machineOf(id, name), b.person("admin")
+	b.unfaithful(0, sim.Action{Fault: "the BMC does not answer"})
+	b.request(id, ops.ClusterDelete, "", nil)
+	testenv.Eventually(t, eventually, "the machine to be in maintenance after its undeploy failed", func() bool {
+		return b.told(id, "host "+name+" is gone", "which failed before") > 0 &&
+			admin.do(http.MethodPut, "/baremetal/v1/nodes/"+machine.ID+"/maintenance", map[string]any{"reason": "the operator looks at it"}, nil) == http.StatusAccepted
+	})
+	if v := b.settle(id); v != nil {
+		t.Fatalf("the cluster is %s\n%s", brief(v), b.events(id))
+	}
+	if b.told(id, "host "+name+" is gone", "could not be undeployed, and is in maintenance") == 0 {
+		t.Errorf("nobody says what may still run\n%s", b.events(id))
+	}
+	b.empty()
+}
+
+// TestAMachineIsNotReplacedForItsImage: it would take another one for nothing.
+func TestAMachineIsNotReplacedForItsImage(t *testing.T) {
+	t.Parallel()
+	b, id := metalCluster(t, sim.Options{}, 1, 10)
+	name := b.namesOf(id, "default-worker")[0]
+	machine, admin := b.machineOf(id, name), b.person("admin")
+	path := "/baremetal/v1/nodes/" + machine.ID
+	admin.must(http.MethodPut, path+"/maintenance", map[string]any{}, nil)
+	if err := b.ironic().ChangeNode(t.Context(), machine.ID, cloud.Change{Path: "/deploy_interface", Value: cloud.RamdiskDeploy}); err != nil {
+		t.Fatal(err)
+	}
+	admin.must(http.MethodDelete, path+"/maintenance", nil, nil)
+	b.switchedOff(id, name)
+	v := b.healed(id, name, ops.UpdateFailed, sim.Rule{Service: "baremetal", Method: "PUT", PathRegexp: "/states/power$", Action: sim.Action{Fault: "the BMC does not answer"}})
+	if words := "image " + newImage + " has no kernel_id and no ramdisk_id"; !strings.Contains(brief(v), words) {
+		t.Errorf("%s does not say %q", brief(v), words)
+	}
+	if now := b.namesOf(id, "default-worker"); len(now) != 1 || now[0] != name {
+		t.Errorf("the workers are %v", now)
 	}
 	b.cloud.ClearFaults()
 	b.deleted(id)
