@@ -142,7 +142,7 @@ func (d *driven) refuses(step func() drivers.Result, class drivers.Class, change
 	final := false
 	r.Switch(func() {}, func(time.Duration, string) {}, func(error) { final = true }, func(error) {})
 	if !final || drivers.ClassOf(r.Err()) != class || slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(r.Err().Error(), w) }) {
-		d.b.t.Errorf("%v, expected a failure of class %s with the words %q", r, class, words)
+		d.b.t.Fatalf("%v, expected a failure of class %s with the words %q", r, class, words)
 	}
 	if n := d.Writes() - before; n != changes {
 		d.b.t.Errorf("it asked for %d changes, not %d", n, changes)
