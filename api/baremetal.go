@@ -79,10 +79,11 @@ func rootDevice(text string) (map[string]string, error) {
 	return out, nil
 }
 
-// machineNeed is so many machines of a kind.
+// machineNeed is so many machines of a kind, for an image.
 type machineNeed struct {
 	cloud.Machine
-	count int
+	imageID string
+	count   int
 }
 
 // room compares a demand with quotas and with the machines that there are.
@@ -114,20 +115,49 @@ func (s *Server) machines(k *checks, needs []machineNeed) error {
 	now := s.Now()
 	slices.SortStableFunc(needs, func(a, b machineNeed) int { return len(b.Traits) - len(a.Traits) }) // who is picky chooses first
 	for _, n := range needs {
+		usable := func(x cloud.BaremetalNode) bool { return n.Fits(x) && x.Unusable(now) == "" }
+		unfit, lack, err := k.unfit(n, slices.DeleteFunc(slices.Clone(nodes), func(x cloud.BaremetalNode) bool { return !usable(x) }))
+		if fatal := short.add(about("image_id", err)); fatal != nil {
+			return fatal
+		}
 		have := 0
 		nodes = slices.DeleteFunc(nodes, func(x cloud.BaremetalNode) bool {
-			if have < n.count && n.Fits(x) && x.Unusable(now) == "" {
+			if have < n.count && usable(x) && !unfit[x.ID] {
 				have++
 				return true
 			}
 			return false
 		})
-		if have < n.count {
+		switch {
+		case have < n.count && have+len(unfit) >= n.count:
+			_ = short.add(about("image_id", lack)) // never fatal
+		case have < n.count:
 			_ = short.add(about("node_count", fail(http.StatusConflict, "There is not enough bare metal: %d nodes of resource class %s%s are needed, and %d are available.",
 				n.count, n.ResourceClass, withTraits(n.Traits), have))) // never fatal
 		}
 	}
 	return short.err
+}
+
+// unfit tells which of these nodes an image cannot be deployed on, and what it lacks for them.
+func (k *checks) unfit(n machineNeed, nodes []cloud.BaremetalNode) (unfit map[string]bool, lack, err error) {
+	nodes = slices.DeleteFunc(nodes, func(x cloud.BaremetalNode) bool { return len(x.Lacks(cloud.ImageInfo{})) == 0 })
+	if len(nodes) == 0 || n.imageID == "" { // whatever the image; or there is none, which is told elsewhere
+		return nil, nil, nil
+	}
+	image, err := k.image(n.imageID)
+	if err != nil {
+		return nil, nil, err
+	}
+	unfit = map[string]bool{}
+	for _, x := range nodes {
+		if missing := x.Lacks(image); len(missing) > 0 {
+			unfit[x.ID] = true
+			lack = badRequest("Image %s has no %s, and the nodes of resource class %s%s whose deploy interface is %s boot the images that these properties name.",
+				image.Name, strings.Join(missing, " and no "), n.ResourceClass, withTraits(n.Traits), x.DeployInterface)
+		}
+	}
+	return unfit, lack, nil
 }
 
 func withTraits(traits []string) string {

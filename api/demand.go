@@ -24,7 +24,7 @@ func (d *demand) hosts(n int, f cloud.Flavor, g *db.NodeGroup) {
 	known := json.Unmarshal(g.Spec, &spec) == nil
 	if g.Driver == ironicDriver {
 		d.ports += n
-		d.machines = append(d.machines, machineNeed{cloud.Machine{ResourceClass: spec.ResourceClass, Traits: spec.Traits}, n})
+		d.machines = append(d.machines, machineNeed{cloud.Machine{ResourceClass: spec.ResourceClass, Traits: spec.Traits}, spec.ImageID, n})
 		return
 	}
 	d.servers += n

@@ -69,7 +69,8 @@ func (w *work) rebuild(ctx context.Context, g *db.NodeGroup, n *db.Node) drivers
 		return drivers.FromError(err)
 	}
 	r := w.e.rebuilder(g).RebuildHost(ctx, w.site, h, w.op.UUID, w.userDataOf(g, n, false))
-	if _, final := shortfall(r); final && ops.Kind(w.op.Kind) == ops.NodeGroupHeal {
+	_, final := shortfall(r)
+	if final && ops.Kind(w.op.Kind) == ops.NodeGroupHeal && drivers.ClassOf(r.Err()) != drivers.ClassUser { // another machine is no other image
 		return w.replaceIfSpare(ctx, g, n, r)
 	}
 	return r

@@ -272,6 +272,11 @@ func TestRefusal(t *testing.T) {
 			t.Errorf("%s is refused with %s", how, got)
 		}
 	}
+	b.system.Hold("the relay sticks")
+	if got := fmt.Sprint(b.want(503, "POST", path, `{"ResetType": "ForceOff"}`)); !strings.Contains(got, "the relay sticks") {
+		t.Errorf("ForceOff is refused with %s", got)
+	}
+	b.system.Hold("")
 	b.reset(204, "ForceOff")
 	b.system.Refuse("")
 	b.machine.broken = true

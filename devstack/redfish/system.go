@@ -52,7 +52,8 @@ type System struct {
 	drives  map[string]medium
 	down    <-chan struct{} // of the last start; nil: there was none
 	restart bool            // once it is down
-	refusal string
+	refusal string          // to power on
+	hold    string          // refusal to power off
 	waiting sync.WaitGroup
 }
 
@@ -95,6 +96,13 @@ func (x *System) Refuse(text string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.refusal = text
+}
+
+// Hold has the BMC answer with a text when it is asked to power off at once; "" ends that.
+func (x *System) Hold(text string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.hold = text
 }
 
 func (x *System) path() string    { return root + "Systems/" + x.id }
@@ -179,9 +187,10 @@ func resetSystem(w http.ResponseWriter, r *http.Request, x *System) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	var no refused
 	switch err := x.reset(in.ResetType); {
-	case errors.Is(err, errRefused):
-		fail(w, http.StatusServiceUnavailable, "GeneralError", x.refusal)
+	case errors.As(err, &no):
+		fail(w, http.StatusServiceUnavailable, "GeneralError", string(no))
 	case errors.Is(err, errOff):
 		fail(w, http.StatusConflict, "ActionNotSupported", in.ResetType+": "+err.Error())
 	case err != nil:
@@ -191,16 +200,20 @@ func resetSystem(w http.ResponseWriter, r *http.Request, x *System) {
 	}
 }
 
-var (
-	errOff     = errors.New("the system has no power")
-	errRefused = errors.New("refused")
-)
+var errOff = errors.New("the system has no power")
+
+// refused is what the BMC says when it does not do what it is asked for.
+type refused string
+
+func (r refused) Error() string { return string(r) }
 
 func (x *System) reset(how string) error {
 	powersOn := how == "On" || how == "ForceRestart" || how == "GracefulRestart" || how == "PushPowerButton" && !x.on()
 	switch {
 	case powersOn && x.refusal != "":
-		return errRefused
+		return refused(x.refusal)
+	case how == "ForceOff" && x.hold != "":
+		return refused(x.hold)
 	case how == "On" || how == "PushPowerButton" && !x.on():
 		return x.start()
 	case how == "ForceOff":

@@ -140,6 +140,10 @@ func (c *Cloud) seedMetal() {
 				properties["rack"] = m.Racks[i%len(m.Racks)]
 			}
 			node := c.newNode(doc{"name": fmt.Sprintf("bm%d", number), "driver": hardware, "resource_class": m.ResourceClass, "properties": properties})
+			if m.Ramdisk {
+				node.doc["deploy_interface"], node.doc["boot_interface"] = ramdiskDeploy, virtualMedia
+				node.doc["driver_info"] = doc{"redfish_address": "https://192.0.2.1", "deploy_kernel": "agent.kernel", "deploy_ramdisk": "agent.initrd"}
+			}
 			node.doc["traits"] = slices.Clone(m.Traits)
 			node.doc["provision_state"], node.doc["power_state"] = "available", "power off"
 			mac := fmt.Sprintf("52:54:00:00:%02x:%02x", number/256, number%256)

@@ -12,13 +12,16 @@ func (q *call) deploy(node *object, drive doc, rebuild bool) error {
 	if rebuild && node.doc.flag("protected", false) {
 		return protectedNode(node)
 	}
+	instance := node.doc.sub("instance_info")
+	if rebuild {
+		forgetParts(instance)
+	}
 	if reason := q.undeployable(node); reason != "" {
 		return badRequest("Failed to deploy instance: Failed to validate deploy or power info for node %s: %s", node.id, reason)
 	}
 	if err := q.free(); err != nil {
 		return err
 	}
-	instance := node.doc.sub("instance_info")
 	if project := instance.str("project_id"); q.options.AutomaticLessee && !rebuild && project != "" && !node.doc.has("lessee") {
 		node.doc["lessee"], node.doc["_automaticLessee"] = project, true
 	}
@@ -28,6 +31,10 @@ func (q *call) deploy(node *object, drive doc, rebuild bool) error {
 	}
 	q.occupy(node, "deploying", "active")
 	node.doc["deploy_step"] = doc{"step": "deploy", "interface": "deploy", "priority": 100, "argsinfo": nil}
+	if node.doc.str("deploy_interface") == ramdiskDeploy {
+		q.bootParts(node)
+		return nil
+	}
 	latency := q.options.Latency
 	q.then(node, latency.Port, func() {
 		q.powerOff(node, func() {
@@ -59,6 +66,12 @@ func (q *call) deployed(node *object) {
 
 // undeployable says what keeps an image from being deployed, "" for nothing.
 func (q *call) undeployable(node *object) string {
+	if node.doc.str("deploy_interface") == ramdiskDeploy {
+		if reason := ramdiskUndeployable(node); reason != "" {
+			return reason
+		}
+		return traitsMissing(node)
+	}
 	instance := node.doc.sub("instance_info")
 	source := instance.str("image_source")
 	if source == "" {
@@ -71,7 +84,12 @@ func (q *call) undeployable(node *object) string {
 	} else if image := q.get("image", strings.TrimPrefix(source, "glance://")); image == nil || image.doc.str("status") != "active" {
 		return fmt.Sprintf("Validation of image href %s failed, reason: Image %s could not be found.", source, source)
 	}
-	for _, t := range instance.strs("traits") {
+	return traitsMissing(node)
+}
+
+// traitsMissing says which traits an instance is to have that its node has not.
+func traitsMissing(node *object) string {
+	for _, t := range node.doc.sub("instance_info").strs("traits") {
 		if !slices.Contains(node.doc.strs("traits"), t) {
 			return fmt.Sprintf("Cannot specify instance traits that are not also set on the node. Node %s is missing traits %s", node.id, t)
 		}
@@ -88,6 +106,10 @@ func (q *call) undeploy(node *object) error {
 		return err
 	}
 	q.occupy(node, "deleting", "available")
+	if q.action.Step == StepTearDown {
+		q.failTearDown(node)
+		return nil
+	}
 	q.then(node, q.options.Latency.NodePower, func() {
 		q.powerOff(node, func() {
 			q.forget(node.id)
@@ -98,6 +120,20 @@ func (q *call) undeploy(node *object) error {
 		})
 	})
 	return nil
+}
+
+// failTearDown ends in «error». Ironic forgets the instance all the same; unless its conductor died on the way, and the next
+// one finds what it cannot go on with.
+func (q *call) failTearDown(node *object) {
+	q.wait(node, q.options.Latency.NodePower, nil, func(message string) {
+		if q.action.Stuck {
+			node.doc["last_error"] = "The deleting state can't be resumed by conductor " + conductor + ". Moving to fail state."
+		} else {
+			node.doc["last_error"] = "Failed to tear down: " + message
+			q.tearDown(node)
+		}
+		q.settleNode(node, "error", nil)
+	})
 }
 
 func (c *Cloud) tearDown(node *object) {
@@ -126,6 +162,9 @@ func validateNode(q *call) (any, error) {
 	out := doc{"boot": ok, "deploy": ok, "management": ok, "network": ok, "power": ok, "storage": ok}
 	for _, missing := range []string{"bios", "console", "inspect", "raid", "rescue"} {
 		out[missing] = doc{"result": false, "reason": fmt.Sprintf("Driver %s does not support %s (disabled or not implemented).", hardware, missing)}
+	}
+	if reason := unbootable(node); reason != "" {
+		out["boot"] = doc{"result": false, "reason": reason}
 	}
 	if reason := q.undeployable(node); reason != "" {
 		out["deploy"] = doc{"result": false, "reason": reason}

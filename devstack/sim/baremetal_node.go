@@ -86,6 +86,9 @@ func createNode(q *call) (any, error) {
 		}
 		in["owner"] = q.project()
 	}
+	if err := checkInterfaces(in); err != nil {
+		return nil, err
+	}
 	if err := q.uniqueNode(nil, in); err != nil {
 		return nil, err
 	}

@@ -192,6 +192,9 @@ func (q *call) checkPatched(node *object, after doc) error {
 	if id := after.str("instance_uuid"); id != "" && !isUUID(id) {
 		return badRequest("Expected UUID for instance_uuid: %s", id)
 	}
+	if err := checkInterfaces(after); err != nil {
+		return err
+	}
 	if err := q.uniqueNode(node, doc{"name": after["name"], "instance_uuid": after["instance_uuid"]}); err != nil {
 		return err
 	}

@@ -93,7 +93,11 @@ func (c *Cloud) nodeHost(node *object) kube.Host {
 	for key, value := range meta.sub("meta") {
 		host.MetaData[key] = text(value)
 	}
-	if image := c.get("image", node.doc.sub("instance_info").str("image_source")); image != nil {
+	source := "image_source"
+	if node.doc.str("deploy_interface") == ramdiskDeploy { // its system is in there
+		source = "ramdisk"
+	}
+	if image := c.get("image", node.doc.sub("instance_info").str(source)); image != nil {
 		for key, value := range image.doc.sub("_properties") {
 			host.Image[key] = text(value)
 		}

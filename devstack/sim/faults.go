@@ -44,7 +44,13 @@ type Action struct {
 	Fault string `json:"fault,omitempty"`
 	// Stuck lets it never end.
 	Stuck bool `json:"stuck,omitempty"`
+	// Step is what Fault and Stuck are of, where the request starts more than one thing: StepTearDown of an undeploy, which
+	// without it are those of the cleaning after it.
+	Step string `json:"step,omitempty"`
 }
+
+// StepTearDown takes an instance off a bare-metal node. When it is stuck its conductor has died.
+const StepTearDown = "tear_down"
 
 type rule struct {
 	Rule
@@ -67,6 +73,9 @@ func (c *Cloud) Inject(r Rule) error {
 	}
 	if l := r.Action.Lose; l != "" && l != LoseDrop && l != LoseTimeout {
 		return fmt.Errorf("read a rule: there is no way to lose an answer called %q", l)
+	}
+	if s := r.Action.Step; s != "" && (s != StepTearDown || !r.Action.Stuck && r.Action.Fault == "") {
+		return fmt.Errorf("read a rule: step %q is no step, or nothing goes wrong in it", s)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -113,6 +113,8 @@ type Metal struct {
 	Traits                 []string
 	Racks                  []string // each node's property «rack» is one of them in turn; none: it has no such property
 	CPUs, MemoryMB, DiskGB int
+	// Ramdisk: their deploy interface is «ramdisk», with the boot interface and the driver_info that this takes.
+	Ramdisk bool
 }
 
 // MetalNodes are nodes of the resource class that flavour bm.general asks for, in four racks.

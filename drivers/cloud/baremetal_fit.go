@@ -59,6 +59,24 @@ func (n BaremetalNode) Unusable(now time.Time) string {
 	return ""
 }
 
+// RamdiskDeploy is the deploy interface of nodes that write nothing to a disk: with each start they boot a kernel and a
+// ramdisk.
+const RamdiskDeploy = "ramdisk"
+
+// What such nodes boot are images of their own, which these properties of an image name.
+const (
+	KernelProperty  = "kernel_id"
+	RamdiskProperty = "ramdisk_id"
+)
+
+// Lacks names the properties that an image lacks to be deployed on a node; none when it can be.
+func (n BaremetalNode) Lacks(i ImageInfo) []string {
+	if n.DeployInterface != RamdiskDeploy {
+		return nil
+	}
+	return slices.DeleteFunc([]string{KernelProperty, RamdiskProperty}, func(p string) bool { return i.Properties[p] != "" })
+}
+
 // Title names a node for people.
 func (n BaremetalNode) Title() string {
 	if n.Name == "" {

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -24,6 +25,26 @@ func TestFlavorMachine(t *testing.T) {
 			m, err := Flavor{ExtraSpecs: tc.extra}.Machine()
 			if (err == nil) != tc.ok || m.ResourceClass != tc.class || len(m.Traits) != tc.traits {
 				t.Errorf("%+v, %v", m, err)
+			}
+		})
+	}
+}
+
+func TestLacks(t *testing.T) {
+	for _, tc := range []struct {
+		name, deploy string
+		properties   map[string]string
+		want         []string
+	}{
+		{"written to a disk", "direct", nil, nil},
+		{"with both", RamdiskDeploy, map[string]string{"kernel_id": "k", "ramdisk_id": "r"}, nil},
+		{"with one", RamdiskDeploy, map[string]string{"kernel_id": "k"}, []string{"ramdisk_id"}},
+		{"with an empty one", RamdiskDeploy, map[string]string{"kernel_id": "", "ramdisk_id": "r"}, []string{"kernel_id"}},
+		{"with neither", RamdiskDeploy, nil, []string{"kernel_id", "ramdisk_id"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := (BaremetalNode{DeployInterface: tc.deploy}).Lacks(ImageInfo{Properties: tc.properties}); !slices.Equal(got, tc.want) {
+				t.Errorf("%v, want %v", got, tc.want)
 			}
 		})
 	}

@@ -96,9 +96,18 @@ func (m *Machines) stock(ctx context.Context, s *drivers.Site, b *cloud.Baremeta
 	})
 }
 
-// fitting parts the nodes that would do into those that can be had, and the words for the others.
-func (m *Machines) fitting(st *stock, h drivers.Host) (usable []cloud.BaremetalNode, why []string) {
+// choice parts the nodes that would do.
+type choice struct {
+	usable []cloud.BaremetalNode // they can be had
+	why    []string              // the others cannot
+	lacks  error                 // what the image lacks for some that could be had otherwise
+}
+
+// fitting looks for nodes for a host. Those that its image cannot be deployed on are not among them: no other node is tried
+// for that, and none is to blame.
+func (m *Machines) fitting(ctx context.Context, s *drivers.Site, st *stock, h drivers.Host) (choice, error) {
 	want, count := machine(h), map[string]int{}
+	var c choice
 	for _, n := range st.nodes {
 		if !want.Fits(n) {
 			continue
@@ -107,12 +116,20 @@ func (m *Machines) fitting(st *stock, h drivers.Host) (usable []cloud.BaremetalN
 			count[reason]++
 			continue
 		}
-		usable = append(usable, n)
+		lacks, err := m.lacks(ctx, s, h, n)
+		switch {
+		case err != nil:
+			return c, err
+		case lacks != nil:
+			c.lacks = lacks
+		default:
+			c.usable = append(c.usable, n)
+		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(count)) {
-		why = append(why, fmt.Sprintf("%d %s", count[reason], reason))
+		c.why = append(c.why, fmt.Sprintf("%d %s", count[reason], reason))
 	}
-	return usable, why
+	return c, nil
 }
 
 func machine(h drivers.Host) cloud.Machine {
@@ -127,13 +144,18 @@ func (m *Machines) choose(ctx context.Context, s *drivers.Site, b *cloud.Baremet
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	usable, why := m.fitting(st, h)
-	if len(usable) == 0 {
+	c, err := m.fitting(ctx, s, st, h)
+	switch {
+	case err != nil:
+		return cloud.AllocationSpec{}, err
+	case len(c.usable) == 0 && c.lacks != nil:
+		return cloud.AllocationSpec{}, &drivers.Fault{Class: drivers.ClassUser, Err: fmt.Errorf("%w%s", c.lacks, listed("; tried: ", lines(old.Attrs[attrFailures])))}
+	case len(c.usable) == 0:
 		return cloud.AllocationSpec{}, &drivers.Fault{Class: drivers.ClassCapacity, Err: fmt.Errorf("baremetal: no node of resource class %s%s is available%s%s",
-			h.ResourceClass, listed(" with ", h.Traits), listed("; there are: ", why), listed("; tried: ", lines(old.Attrs[attrFailures])))}
+			h.ResourceClass, listed(" with ", h.Traits), listed("; there are: ", c.why), listed("; tried: ", lines(old.Attrs[attrFailures])))}
 	}
 	racks := map[string][]cloud.BaremetalNode{}
-	for _, n := range usable {
+	for _, n := range c.usable {
 		racks[m.rack(n)] = append(racks[m.rack(n)], n)
 	}
 	rack := emptiest(racks, func(rack string) int { return m.hostsIn(s, h.NodeGroup, rack) + st.taken[h.NodeGroup+"/"+rack] })
@@ -186,8 +208,8 @@ func (m *Machines) Spare(ctx context.Context, s *drivers.Site, h drivers.Host) (
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	usable, _ := m.fitting(st, h)
-	return len(usable), nil
+	c, err := m.fitting(ctx, s, st, h)
+	return len(c.usable), err
 }
 
 // image reads the image with the eyes of the cluster's user, once per slice. It is one image or none.
@@ -215,6 +237,33 @@ func (m *Machines) checkImage(ctx context.Context, s *drivers.Site, h drivers.Ho
 		return drivers.Failed(drivers.ClassUser, "image: there is no image %s", h.ImageID)
 	case l[0].Checksum == "" && l[0].Properties["os_hash_value"] == "":
 		return drivers.Failed(drivers.ClassUser, "image: image %s has no checksum, without which it cannot be deployed on bare metal", l[0].Name)
+	}
+	return drivers.Done()
+}
+
+// lacks says what the image of a host lacks to be deployed on a node, nil when it can be.
+func (m *Machines) lacks(ctx context.Context, s *drivers.Site, h drivers.Host, n cloud.BaremetalNode) (lacks, err error) {
+	if n.DeployInterface != cloud.RamdiskDeploy {
+		return nil, nil
+	}
+	l, err := m.image(ctx, s, h)
+	if err != nil || len(l) != 1 {
+		return fmt.Errorf("image: there is no image %s", h.ImageID), err
+	}
+	if missing := n.Lacks(l[0]); len(missing) > 0 {
+		return fmt.Errorf("image: image %s has no %s: a node whose deploy interface is %s, such as %s, boots the images that these properties name",
+			l[0].Name, strings.Join(missing, " and no "), cloud.RamdiskDeploy, n.Title()), nil
+	}
+	return nil, nil
+}
+
+// checkParts looks at the image with the node that it is to be deployed on. What it lacks is no fault of the node.
+func (m *Machines) checkParts(ctx context.Context, s *drivers.Site, h drivers.Host, n cloud.BaremetalNode) drivers.Result {
+	switch lacks, err := m.lacks(ctx, s, h, n); {
+	case err != nil:
+		return infra.Verdict(err)
+	case lacks != nil:
+		return drivers.Failed(drivers.ClassUser, "%w", lacks)
 	}
 	return drivers.Done()
 }

@@ -157,6 +157,9 @@ func (m *Machines) RebuildHost(ctx context.Context, s *drivers.Site, h drivers.H
 }
 
 func (m *Machines) rebuild(ctx context.Context, s *drivers.Site, b *cloud.Baremetal, h drivers.Host, r drivers.Resource, n cloud.BaremetalNode, userData drivers.UserData) drivers.Result {
+	if res := m.checkParts(ctx, s, h, n); !res.IsDone() {
+		return res
+	}
 	if err := m.describe(ctx, s, b, h, n); err != nil {
 		return verdict(err)
 	}

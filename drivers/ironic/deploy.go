@@ -16,6 +16,9 @@ import (
 // deploy prepares an allocated node and has it deployed. Each part is looked for before it is done, so that a second run
 // goes on where the first one ended.
 func (m *Machines) deploy(ctx context.Context, s *drivers.Site, b *cloud.Baremetal, h drivers.Host, r drivers.Resource, n cloud.BaremetalNode, userData drivers.UserData) drivers.Result {
+	if res := m.checkParts(ctx, s, h, n); !res.IsDone() {
+		return res
+	}
 	if err := m.describe(ctx, s, b, h, n); err != nil {
 		return verdict(err)
 	}
@@ -76,7 +79,7 @@ func words(bad map[string]string) string {
 // allocation, and runs the deploy templates of those names, RAID and firmware settings among them.
 func (m *Machines) describe(ctx context.Context, s *drivers.Site, b *cloud.Baremetal, h drivers.Host, n cloud.BaremetalNode) error {
 	source := map[string]any{"image_source": h.ImageID}
-	if n.DeployInterface == ramdisk {
+	if n.DeployInterface == cloud.RamdiskDeploy {
 		l, err := m.image(ctx, s, h)
 		if err != nil {
 			return err
@@ -90,15 +93,12 @@ func (m *Machines) describe(ctx context.Context, s *drivers.Site, b *cloud.Barem
 	return b.ChangeNode(ctx, n.ID, changes...)
 }
 
-// ramdisk is the deploy interface of nodes that write nothing to a disk: with each start they boot a kernel and a ramdisk.
-const ramdisk = "ramdisk"
-
-// parts are what such a node boots, as the image names them. The image itself must not be named beside them: Ironic would
+// parts are what a node of deploy interface ramdisk boots, as the image names them. The image itself must not be named beside them: Ironic would
 // forget them with a rebuild.
 func parts(images []cloud.ImageInfo) map[string]any {
 	source := map[string]any{}
 	for _, i := range images {
-		for key, property := range map[string]string{"kernel": "kernel_id", "ramdisk": "ramdisk_id"} {
+		for key, property := range map[string]string{"kernel": cloud.KernelProperty, "ramdisk": cloud.RamdiskProperty} {
 			if id := i.Properties[property]; id != "" {
 				source[key] = id
 			}

@@ -125,7 +125,8 @@ func (m *Machines) giveBack(ctx context.Context, s *drivers.Site, b *cloud.Barem
 	if res.Err() != nil {
 		return res
 	}
-	return drivers.Continue(drivers.PollInterval, "another node for host %s: %s", host, r.Attrs[attrFailures])
+	r, _ = s.Ledger.Find(drivers.KindAllocation, host)
+	return drivers.Continue(drivers.PollInterval, "another node for host %s: %s%s", host, r.Attrs[attrFailures], listed("; it could not be undeployed: ", lines(r.Attrs[attrUndeploy])))
 }
 
 // avoid marks a node, once.
@@ -148,7 +149,7 @@ func (m *Machines) ended(ctx context.Context, s *drivers.Site, r drivers.Resourc
 	if r.Attrs[attrGivenUp] != r.ID {
 		return drivers.Failed(drivers.ClassCloud, "baremetal: host %s (allocation %s on node %s) is gone: somebody undeployed it", r.Name, r.ID, r.Attrs[attrNode])
 	}
-	if err := s.Ledger.Confirm(ctx, r.Kind, r.Name, "", with(r.Attrs, attrGivenUp, "", attrNode, "", attrNodeName, "", drivers.AttrRack, "")); err != nil {
+	if err := s.Ledger.Confirm(ctx, r.Kind, r.Name, "", with(r.Attrs, attrGivenUp, "", attrNode, "", attrNodeName, "", attrUndeploy, "", drivers.AttrRack, "")); err != nil {
 		return drivers.FromError(err)
 	}
 	return drivers.Continue(0, "another node for host %s", r.Name)

@@ -79,6 +79,7 @@ const (
 	attrGivenUp  = "given_up"     // the id of an allocation whose node is being given back
 	attrRebuild  = "rebuild"      // who asked for the last rebuild
 	attrSince    = "rebuilt_from" // when the node's state had changed last by then
+	attrUndeploy = "undeploy"     // why the node could not be given back when it was asked for last
 )
 
 // clusterKey is the mark of a cluster in the extra of its allocations.

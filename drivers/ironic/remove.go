@@ -75,9 +75,9 @@ func (m *Machines) release(ctx context.Context, s *drivers.Site, b *cloud.Bareme
 	switch n.State {
 	case "available", "manageable":
 		return m.unprepare(ctx, s, b, a, n)
-	case "active", "deploy failed", "error", "wait call-back", "rescue", "rescue failed", "unrescue failed":
+	case "active", "deploy failed", undeployFailed, "wait call-back", "rescue", "rescue failed", "unrescue failed":
 	default:
-		return drivers.Continue(drivers.PollInterval, "node %s of host %s to be given back: it is %s", n.Title(), a.Name, n.State)
+		return m.givenBack(s, a.Name, n)
 	}
 	if n.Protected {
 		return drivers.Failed(drivers.ClassCloud, "baremetal: node %s of host %s is protected: an operator has to end that", n.Title(), a.Name)
@@ -87,13 +87,45 @@ func (m *Machines) release(ctx context.Context, s *drivers.Site, b *cloud.Bareme
 			return verdict(err)
 		}
 	}
+	return m.undeploy(ctx, s, b, a.Name, n)
+}
+
+// undeployFailed is the state of a node whose undeploy failed. Ironic does not try it again by itself.
+const undeployFailed = "error"
+
+// undeploy asks for a node to be given back, also when that has failed before. Why it failed is noted: Ironic forgets it when
+// it is asked again, and whoever waits in vain is to hear of it in the end.
+func (m *Machines) undeploy(ctx context.Context, s *drivers.Site, b *cloud.Baremetal, host string, n cloud.BaremetalNode) drivers.Result {
+	why := ""
+	if n.State == undeployFailed {
+		why = oneLine(failure(n))
+		r, ok := s.Ledger.Find(drivers.KindAllocation, host)
+		if ok && r.Attrs[attrUndeploy] != why {
+			if err := s.Ledger.Confirm(ctx, r.Kind, r.Name, r.ID, with(r.Attrs, attrUndeploy, why)); err != nil {
+				return drivers.FromError(err)
+			}
+		}
+	}
 	if err := b.Undeploy(ctx, n.ID); err != nil {
 		if cloud.IsInvalid(err) { // its state has changed since it was read
 			return drivers.Transient(err)
 		}
 		return verdict(err)
 	}
-	return drivers.Continue(drivers.PollInterval, "node %s of host %s was asked to undeploy", n.Title(), a.Name)
+	if why != "" {
+		return drivers.Continue(drivers.PollInterval, "node %s of host %s was asked to undeploy again, which failed before: %s", n.Title(), host, why)
+	}
+	return drivers.Continue(drivers.PollInterval, "node %s of host %s was asked to undeploy", n.Title(), host)
+}
+
+// givenBack waits for a node that is on its way.
+func (m *Machines) givenBack(s *drivers.Site, host string, n cloud.BaremetalNode) drivers.Result {
+	since := ""
+	if n.StateSince != "" {
+		since = " since " + n.StateSince
+	}
+	r, _ := s.Ledger.Find(drivers.KindAllocation, host)
+	return drivers.Continue(drivers.PollInterval, "node %s of host %s to be given back: it is %s%s%s", n.Title(), host, n.State, since, listed("; that failed before: ", lines(r.Attrs[attrUndeploy])))
 }
 
 // unprepare takes from a node that was never deployed what it was given, since nobody undeploys it.
@@ -132,6 +164,12 @@ func (m *Machines) released(ctx context.Context, s *drivers.Site, b *cloud.Barem
 			return verdict(err)
 		case r.ID != "" && n.InstanceID == r.ID: // an allocation can be deleted in maintenance while its node is deployed
 			return m.release(ctx, s, b, cloud.Allocation{ID: r.ID, Name: r.Name, NodeID: n.ID}, n)
+		case n.State == undeployFailed && n.InstanceID == "" && n.Maintenance:
+			remark = fmt.Sprintf("node %s could not be undeployed, and is in maintenance: what was on it may run before an operator has looked at it: %s", n.Title(), failure(n))
+		case n.State == undeployFailed && n.InstanceID == "": // Ironic forgets an instance that it could not take off its node
+			return m.undeploy(ctx, s, b, r.Name, n)
+		case n.State == "deleting" && n.InstanceID == "" && r.Attrs[attrUndeploy] != "":
+			return m.givenBack(s, r.Name, n)
 		case n.State == "cleaning" || n.State == "clean wait":
 			remark = fmt.Sprintf("node %s is being cleaned, and can be had again after that", n.Title())
 		case n.State == "clean failed":

@@ -115,6 +115,40 @@ func TestPreflightOfMetal(t *testing.T) {
 	b.one.want(http.StatusConflict, "POST", "/v1/clusters", object{"name": "many", "cluster_template_id": template, "node_count": 9})
 }
 
+// TestMetalWithoutKernel: machines that boot a kernel and a ramdisk count where the image names both.
+func TestMetalWithoutKernel(t *testing.T) {
+	b := newBed(t)
+	template := b.one.template(object{"labels": object{"server_type": "bm"}, "flavor_id": "bm.general"})
+	groups, all := b.readied(nil)+"/nodegroups", b.Machines(t)
+	b.BootParts(t, all[1:]...)
+	for _, tc := range []struct {
+		name         string
+		count        int
+		status       int
+		field, words string
+	}{
+		{"one that takes any image", 1, 202, "", ""},
+		{"one of the others too", 2, 400, "image_id", "Image ubuntu-24.04-kube-v1.37.2 has no kernel_id and no ramdisk_id"},
+		{"more than there are", len(all) + 1, 409, "node_count", "and 1 are available"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var problems []object
+			for _, p := range b.one.want(200, "POST", "/v1/clusters/preflight", object{"cluster_template_id": template, "node_count": tc.count}).list("problems") {
+				if p["severity"] == "error" {
+					problems = append(problems, p)
+				}
+			}
+			if tc.words == "" && len(problems) > 0 || tc.words != "" && (len(problems) != 1 || problems[0]["field"] != tc.field || !contains(fmt.Sprint(problems[0]["message"]), tc.words)) {
+				t.Errorf("preflight: %v", problems)
+			}
+			a := b.one.do("POST", groups, object{"name": fmt.Sprint("metal-", tc.count), "flavor_id": "bm.general", "node_count": tc.count, "labels": object{"server_type": "bm"}})
+			if a.status != tc.status || tc.words != "" && !contains(a.detail(), tc.words) {
+				t.Errorf("%d: %s", a.status, a.body)
+			}
+		})
+	}
+}
+
 // TestMetalQuotaSideBySide: requests that look at the quota at once do not all get what is left of it.
 func TestMetalQuotaSideBySide(t *testing.T) {
 	b := newBed(t)

@@ -53,6 +53,12 @@ func newCluster(t *testing.T) *drivertest.Bed {
 
 // newBaremetalCluster is one of Ironic's nodes. The service acts on them, the tenant on everything else.
 func newBaremetalCluster(t *testing.T) *drivertest.Bed {
+	_, x, _ := newBaremetalBed(t)
+	return x
+}
+
+func newBaremetalBed(t *testing.T) (*bed, *drivertest.Bed, *metal) {
+	t.Helper()
 	b := newBed(t)
 	x, network := b.cluster(t, "")
 	adminPassword := "secret"
@@ -60,7 +66,7 @@ func newBaremetalCluster(t *testing.T) *drivertest.Bed {
 		adminPassword = testenv.Require(t, testenv.KeystoneAdminPassword)
 	}
 	service, m := b.newFactory("admin", adminPassword, "admin"), b.metal("r1", "r2", "r2")
-	x.Machines, x.Kind, x.Credential = baremetal.New(baremetal.Config{RackProperty: "rack"}, service, network, nil), drivers.KindAllocation, b.user
+	x.Machines, x.Kind, x.Credential = baremetal.New(baremetal.Config{RackProperty: "rack", AvoidFor: time.Hour}, service, network, nil), drivers.KindAllocation, b.user
 	x.Host = b.anyHost()
 	x.Host.FlavorID, x.Host.ResourceClass, x.Hosts = "", cloud.PlacementClass(m.class), len(m.ids)
 	x.Spoil = map[string]func(*drivers.Host){"image": func(h *drivers.Host) { h.ImageID = nothing }}
@@ -94,7 +100,7 @@ func newBaremetalCluster(t *testing.T) *drivertest.Bed {
 			return err == nil && !slices.ContainsFunc(l, func(n cloud.BaremetalNode) bool { return n.Unusable(time.Now()) != "" })
 		})
 	})
-	return x
+	return b, x, m
 }
 
 // cluster makes network and security groups. What makes hosts there, the caller fills in.

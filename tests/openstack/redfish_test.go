@@ -206,6 +206,11 @@ func (b *bmc) console() string {
 	return text
 }
 
+// site is the cluster's for one look at everything.
+func (b *bmc) site() *drivers.Site {
+	return &drivers.Site{Cluster: b.cluster, Credential: b.user, Ledger: b.ledger, Memo: &drivers.Memo{}}
+}
+
 // step is repeated until it is done.
 func (b *bmc) step(what string, do func(context.Context, *drivers.Site) drivers.Result) {
 	b.t.Helper()
@@ -229,7 +234,7 @@ func (b *bmc) settled(what string, do func(context.Context, *drivers.Site) drive
 			return false
 		}
 		last = time.Now()
-		r = do(context.Background(), &drivers.Site{Cluster: b.cluster, Credential: b.user, Ledger: b.ledger, Memo: &drivers.Memo{}})
+		r = do(context.Background(), b.site())
 		waits := false
 		r.Switch(func() {}, func(time.Duration, string) { waits = true }, func(error) {}, func(error) { waits = true })
 		return !waits
@@ -310,6 +315,18 @@ func (b *bmc) off() {
 	}
 }
 
+// unbuilt expects a rebuild to fail at once and in words, with the machine as it was.
+func (b *bmc) unbuilt(class drivers.Class, words string) {
+	b.t.Helper()
+	r := b.settled("a rebuild that cannot be", func(ctx context.Context, s *drivers.Site) drivers.Result {
+		return b.machines.RebuildHost(ctx, s, b.host, "twice "+words, userData(firstData))
+	})
+	if r.Err() == nil || !strings.Contains(r.Err().Error(), words) || drivers.ClassOf(r.Err()) != class || !b.system.On() {
+		b.t.Errorf("%v, class %s, and the machine is on: %v", r, drivers.ClassOf(r.Err()), b.system.On())
+	}
+	b.await(nodes.Active)
+}
+
 // TestRedfish is the life of a host on a machine that is really switched on and off.
 func TestRedfish(t *testing.T) {
 	b := newBMC(t)
@@ -342,13 +359,10 @@ func TestRedfish(t *testing.T) {
 
 	good := b.host.ImageID
 	b.host.ImageID = b.upload("whole", []byte("it has no kernel\n"), nil)
-	r := b.settled("a rebuild that cannot be", func(ctx context.Context, s *drivers.Site) drivers.Result {
-		return b.machines.RebuildHost(ctx, s, b.host, "twice", userData(firstData))
-	})
-	if r.Err() == nil || !strings.Contains(r.Err().Error(), "'kernel'") || !b.system.On() {
-		t.Errorf("%v, and the machine is on: %v", r, b.system.On())
-	}
+	b.unbuilt(drivers.ClassUser, "has no kernel_id and no ramdisk_id")
 	b.host.ImageID = good
+	b.must(nodes.Update(t.Context(), b.admin, b.node, nodes.UpdateOpts{nodes.UpdateOperation{Op: nodes.AddOp, Path: "/instance_info/traits", Value: []string{"CUSTOM_NOBODY_HAS_IT"}}}).Err)
+	b.unbuilt(drivers.ClassCloud, "CUSTOM_NOBODY_HAS_IT")
 
 	since = time.Now()
 	b.remove()
@@ -364,6 +378,36 @@ func TestRedfishRefuses(t *testing.T) {
 	if r := b.deploy(); r.Err() == nil || !strings.Contains(r.Err().Error(), text) || drivers.ClassOf(r.Err()) != drivers.ClassCapacity {
 		t.Errorf("without power: %v, class %s", r, drivers.ClassOf(r.Err()))
 	}
+	b.remove()
+	b.off()
+}
+
+// TestRedfishKeepsRunning: a machine that does not go off is asked again, and what its BMC says arrives at whoever waits.
+func TestRedfishKeepsRunning(t *testing.T) {
+	b := newBMC(t)
+	if r := b.deploy(); !r.IsDone() {
+		t.Fatal(r)
+	}
+	const text = "the relay sticks"
+	b.system.Hold(text)
+	var last time.Time
+	testenv.Eventually(t, powerPatience, "its words to be told", func() bool {
+		if time.Since(last) < time.Second {
+			return false
+		}
+		last = time.Now()
+		told := ""
+		r := b.machines.RemoveHost(context.Background(), b.site(), b.host.Name)
+		r.Switch(func() {}, func(_ time.Duration, waiting string) { told = waiting }, func(error) {}, func(error) {})
+		if r.IsDone() {
+			t.Fatalf("the host is gone, and the machine is on: %v", b.system.On())
+		}
+		return strings.Contains(told, text)
+	})
+	if !b.system.On() {
+		t.Error("the machine is off")
+	}
+	b.system.Hold("")
 	b.remove()
 	b.off()
 }

@@ -69,3 +69,15 @@ func (r *Rig) ReturnRetired(t testing.TB) {
 		}
 	}
 }
+
+// BootParts makes machines boot a kernel and a ramdisk, which an image has to name.
+func (r *Rig) BootParts(t testing.TB, machines ...cloud.BaremetalNode) {
+	t.Helper()
+	c := r.operator(t)
+	for _, n := range machines {
+		if err := nodes.Update(t.Context(), c, n.ID, nodes.UpdateOpts{nodes.UpdateOperation{Op: nodes.AddOp, Path: "/deploy_interface", Value: cloud.RamdiskDeploy},
+			nodes.UpdateOperation{Op: nodes.AddOp, Path: "/boot_interface", Value: "redfish-virtual-media"}}).Err; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
