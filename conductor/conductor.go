@@ -171,17 +171,25 @@ func (c *Conductor) keepLease(ctx context.Context, op *db.Operation) (context.Co
 				return
 			case <-t.C:
 			}
-			err := c.Store.Renew(ctx, op, c.Config.Lease)
+			asked := time.Now() //nolint:forbidigo // as above
+			err := c.renew(ctx, op)
 			switch {
 			case err == nil:
-				renewed = time.Now() //nolint:forbidigo // as above
-			case errors.Is(err, db.ErrFenced), time.Since(renewed) > c.Config.Lease*2/3:
+				renewed = asked
+			case errors.Is(err, db.ErrFenced), time.Since(renewed) > c.Config.Lease*7/12: // the second attempt since
 				cancel(err)
 				return
 			}
 		}
 	})
 	return ctx, func() { close(done); wg.Wait(); cancel(nil) }
+}
+
+// renew waits for the database no longer than the lease allows: one that does not answer is to be noticed in time.
+func (c *Conductor) renew(ctx context.Context, op *db.Operation) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Config.Lease/6)
+	defer cancel()
+	return c.Store.Renew(ctx, op, c.Config.Lease)
 }
 
 // Ring asks some conductor to look at an operation.

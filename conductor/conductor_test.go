@@ -150,6 +150,41 @@ func TestALostLeaseStopsTheSlice(t *testing.T) {
 	testenv.Eventually(t, 20*time.Second, "the operation to be taken over and ended", ended(t, s, op))
 }
 
+// TestASilentDatabaseStopsTheSlice: one that does not answer keeps nobody at work whose lease has run out meanwhile.
+func TestASilentDatabaseStopsTheSlice(t *testing.T) {
+	const lease = 3 * time.Second
+	s, q := dbtest.SQLite(t), queue.NewMemory()
+	op := newOperation(t, s)
+	stopped, release := make(chan time.Duration, 1), make(chan struct{})
+	a := &advancer{store: s, slices: 1}
+	a.during = func(ctx context.Context, _ *db.Operation) {
+		if a.ran.Load() > 1 {
+			return
+		}
+		began, silent := time.Now(), make(chan error)
+		go func() {
+			silent <- s.ChangeCluster(context.Background(), op.ClusterUUID, func(*db.Snapshot) error { <-release; return nil }) // holds SQLite's only connection
+		}()
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Second):
+		}
+		stopped <- time.Since(began)
+		close(release)
+		if err := <-silent; err != nil {
+			t.Error(err)
+		}
+	}
+	run(t, newConductor(s, q, a, "one", lease))
+	if err := q.Publish(context.Background(), queue.Message{OperationID: op.UUID}); err != nil {
+		t.Fatal(err)
+	}
+	if after := <-stopped; after > lease {
+		t.Errorf("the slice went on for %s, and its lease was over after %s", after, lease)
+	}
+	testenv.Eventually(t, 20*time.Second, "the operation to be taken over and ended", ended(t, s, op))
+}
+
 func TestStoppingFinishesTheSlice(t *testing.T) {
 	s, q := dbtest.SQLite(t), queue.NewMemory()
 	op := newOperation(t, s)
