@@ -26,6 +26,7 @@ type Config struct {
 	DrainTimeout  time.Duration `opt:"drain_timeout" default:"900" min:"0" unit:"s" help:"Seconds for which disruption budgets can keep pods on a node that is to go. After that they are deleted all the same"`
 	SweepInterval time.Duration `opt:"sweep_interval" default:"1" min:"1" unit:"s" help:"How often due operations are looked for that the queue did not ring for"`
 	RingAgain     time.Duration `opt:"ring_again" default:"30" min:"5" unit:"s" help:"Seconds after which the queue is rung again for an operation that nobody claimed"`
+	History       time.Duration `opt:"history" default:"7776000" min:"0" unit:"s" help:"Seconds for which events, and operations that have ended, can be read; 0: for ever. They are kept for two days at least"`
 }
 
 // Advancer runs one slice of a claimed operation.
@@ -60,6 +61,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { c.every(ctx, time.Minute, c.heartbeat) })
 	loops.Go(func() { c.sweepLoop(ctx) })
+	loops.Go(func() { c.dropHistory(ctx); c.every(ctx, time.Hour, c.dropHistory) })
 	slots := make(chan struct{}, c.Config.Workers)
 	err := c.Queue.Consume(ctx, c.Config.Workers, func(ctx context.Context, m queue.Message) error { return c.handle(ctx, slots, m) })
 	loops.Wait()
@@ -73,6 +75,22 @@ func (c *Conductor) Run(ctx context.Context) error {
 func (c *Conductor) heartbeat(ctx context.Context) {
 	if err := c.Store.Heartbeat(ctx, c.Host, Binary); err != nil && ctx.Err() == nil {
 		c.Log.Warn("heartbeat failed", zap.Error(err))
+	}
+}
+
+// leastHistory is what decisions still look back on: what was tried lately is not tried again.
+const leastHistory = 48 * time.Hour
+
+func (c *Conductor) dropHistory(ctx context.Context) {
+	if c.Config.History == 0 {
+		return
+	}
+	now, err := c.Store.Now(ctx)
+	if err == nil {
+		err = c.Store.DropHistory(ctx, now.Add(-max(c.Config.History, leastHistory)))
+	}
+	if err != nil && ctx.Err() == nil {
+		c.Log.Warn("dropping what is over for long failed", zap.Error(err))
 	}
 }
 

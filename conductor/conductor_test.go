@@ -219,3 +219,32 @@ func TestMessagesForNothingAreHarmless(t *testing.T) {
 		t.Errorf("%d slices ran, want 1", n)
 	}
 }
+
+// TestHistoryIsDropped with the first conductor that starts, and never what decisions look back on.
+func TestHistoryIsDropped(t *testing.T) {
+	s, q := dbtest.SQLite(t), queue.NewMemory()
+	ctx, cluster := context.Background(), uuid.NewString()
+	for _, age := range []time.Duration{100 * 24 * time.Hour, 3 * 24 * time.Hour, time.Hour} {
+		if err := s.AddEvents(ctx, []*db.Event{{ClusterUUID: cluster, Time: time.Now().Add(-age), Level: "info", Message: age.String()}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func(history time.Duration, want int) {
+		t.Helper()
+		c := newConductor(s, q, nil, "one", time.Minute)
+		c.Config.History = history
+		stop := run(t, c)
+		var l []*db.Event
+		testenv.Eventually(t, 20*time.Second, "events to be dropped", func() bool {
+			var err error
+			if l, err = s.Events(ctx, cluster, db.EventFilter{Limit: 10}); err != nil {
+				t.Fatal(err)
+			}
+			return len(l) == want
+		})
+		stop()
+	}
+	left(0, 3)
+	left(90*24*time.Hour, 2)
+	left(time.Second, 1)
+}

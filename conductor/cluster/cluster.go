@@ -157,6 +157,7 @@ func (e *Executor) fail(ctx context.Context, w *work, task string, cause error) 
 	if task != "" {
 		reason = task + ": " + reason
 	}
+	reason = db.Words(reason)
 	w.forgetFiles(ctx)
 	log.From(ctx).Warn("operation failed", zap.String("step", task), zap.String("fault_class", string(class)), zap.Error(cause))
 	return e.end(ctx, w, func(w *work) {
