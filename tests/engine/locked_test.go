@@ -101,3 +101,26 @@ func TestAPasswordThatIsLost(t *testing.T) {
 	}
 	b.deleted(id)
 }
+
+// TestAKindOfANewerVersion is left, unplanned, to a conductor that knows it, and fails when none comes.
+func TestAKindOfANewerVersion(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	c := b.conductor("one")
+	b.run(c)
+	id := b.completed(order{name: "dev", masters: 1, workers: 0})
+	op := b.requestWith(id, "cluster.paint", "", nil, nil)
+	var o *db.Operation
+	testenv.Eventually(t, eventually, "the operation to be looked at several times", func() bool {
+		var err error
+		if o, err = b.store.Operation(context.Background(), op); err != nil {
+			t.Fatal(err)
+		}
+		return o.Epoch > 3
+	})
+	if !o.Active() || len(o.State) > len("{}") {
+		t.Errorf("it is %s, in state %s", o.Status, o.State)
+	}
+	hurry(t, c, 3600)
+	b.reaches(id, ops.UpdateFailed)
+}
