@@ -60,9 +60,9 @@ func (c *Conductor) Run(ctx context.Context) error {
 	}
 	var loops sync.WaitGroup
 	loops.Go(func() { c.every(ctx, time.Minute, c.heartbeat) })
-	loops.Go(func() { c.sweepLoop(ctx) })
-	loops.Go(func() { c.dropHistory(ctx); c.every(ctx, time.Hour, c.dropHistory) })
 	slots := make(chan struct{}, c.Config.Workers)
+	loops.Go(func() { c.sweepLoop(ctx, slots) })
+	loops.Go(func() { c.dropHistory(ctx); c.every(ctx, time.Hour, c.dropHistory) })
 	err := c.Queue.Consume(ctx, c.Config.Workers, func(ctx context.Context, m queue.Message) error { return c.handle(ctx, slots, m) })
 	loops.Wait()
 	c.busy.Wait()
@@ -114,7 +114,11 @@ func (c *Conductor) handle(ctx context.Context, slots chan struct{}, m queue.Mes
 	case <-ctx.Done():
 		return queue.ErrRequeue
 	}
-	op, err := c.claim(ctx, m.OperationID)
+	if ctx.Err() != nil { // both were there to choose from
+		<-slots
+		return queue.ErrRequeue
+	}
+	op, err := c.claim(context.WithoutCancel(ctx), m.OperationID) // a claim that was cut off might have been made
 	if err != nil || op == nil {
 		<-slots
 		return err
@@ -210,9 +214,13 @@ func (c *Conductor) renew(ctx context.Context, op *db.Operation) error {
 	return c.Store.Renew(ctx, op, c.Config.Lease)
 }
 
-// Ring asks some conductor to look at an operation.
-func (c *Conductor) Ring(ctx context.Context, id string) {
-	if err := c.Queue.Publish(ctx, queue.Message{OperationID: id}); err != nil && ctx.Err() == nil {
-		c.Log.Warn("the queue could not be rung; the sweeper does it again", log.OperationID(id), zap.Error(err))
+// Ring asks some conductor to look at an operation. What the queue does not take the sweeper finds.
+func (c *Conductor) Ring(ctx context.Context, id string) { _ = c.ring(ctx, id) }
+
+func (c *Conductor) ring(ctx context.Context, id string) error {
+	err := c.Queue.Publish(ctx, queue.Message{OperationID: id})
+	if err != nil && ctx.Err() == nil {
+		c.Log.Warn("the queue could not be rung", log.OperationID(id), zap.Error(err))
 	}
+	return err
 }

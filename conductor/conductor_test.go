@@ -120,6 +120,23 @@ func TestAnOperationIsCarriedOut(t *testing.T) {
 	}
 }
 
+// mute is a queue whose broker is away.
+type mute struct{ queue.Queue }
+
+func (mute) Publish(context.Context, queue.Message) error { return queue.ErrUnavailable }
+
+// TestWorkGoesOnWithoutTheBroker: what is due is found in the database, by one of the conductors each time.
+func TestWorkGoesOnWithoutTheBroker(t *testing.T) {
+	s, q := dbtest.SQLite(t), mute{queue.NewMemory()}
+	a := &advancer{store: s, slices: 5}
+	op := newOperation(t, s)
+	run(t, newConductor(s, q, a, "one", time.Minute), newConductor(s, q, a, "two", time.Minute))
+	testenv.Eventually(t, 20*time.Second, "the operation to end", ended(t, s, op))
+	if n := a.ran.Load(); n != 5 {
+		t.Errorf("%d slices ran, want 5", n)
+	}
+}
+
 func TestALostLeaseStopsTheSlice(t *testing.T) {
 	s, q := dbtest.SQLite(t), queue.NewMemory()
 	op := newOperation(t, s)
@@ -202,6 +219,23 @@ func TestStoppingFinishesTheSlice(t *testing.T) {
 	o, err := s.Operation(context.Background(), op.UUID)
 	if err != nil || o.Owner != "" || !o.Active() {
 		t.Errorf("after the stop the lease is not given back: %+v, %v", o, err)
+	}
+}
+
+// TestAStopTakesNothing: what is delivered to a conductor that stops goes to another one, at once.
+func TestAStopTakesNothing(t *testing.T) {
+	s := dbtest.SQLite(t)
+	c, op := newConductor(s, nil, &advancer{store: s, slices: 1}, "one", time.Minute), newOperation(t, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	slots := make(chan struct{}, 1)
+	for range 20 {
+		if err := c.handle(ctx, slots, queue.Message{OperationID: op.UUID}); !errors.Is(err, queue.ErrRequeue) {
+			t.Fatalf("answer %v", err)
+		}
+	}
+	if o, err := s.Operation(context.Background(), op.UUID); err != nil || o.Epoch != 0 || len(slots) != 0 {
+		t.Errorf("%+v, %v, %d slots taken", o, err, len(slots))
 	}
 }
 
