@@ -26,6 +26,7 @@ type Config struct {
 	DrainTimeout  time.Duration `opt:"drain_timeout" default:"900" min:"0" unit:"s" help:"Seconds for which disruption budgets can keep pods on a node that is to go. After that they are deleted all the same"`
 	SweepInterval time.Duration `opt:"sweep_interval" default:"1" min:"1" unit:"s" help:"How often due operations are looked for that the queue did not ring for"`
 	RingAgain     time.Duration `opt:"ring_again" default:"30" min:"5" unit:"s" help:"Seconds after which the queue is rung again for an operation that nobody claimed"`
+	History       time.Duration `opt:"history" default:"7776000" min:"0" unit:"s" help:"Seconds for which events, and operations that have ended, can be read; 0: for ever. They are kept for two days at least"`
 }
 
 // Advancer runs one slice of a claimed operation.
@@ -59,8 +60,9 @@ func (c *Conductor) Run(ctx context.Context) error {
 	}
 	var loops sync.WaitGroup
 	loops.Go(func() { c.every(ctx, time.Minute, c.heartbeat) })
-	loops.Go(func() { c.sweepLoop(ctx) })
 	slots := make(chan struct{}, c.Config.Workers)
+	loops.Go(func() { c.sweepLoop(ctx, slots) })
+	loops.Go(func() { c.dropHistory(ctx); c.every(ctx, time.Hour, c.dropHistory) })
 	err := c.Queue.Consume(ctx, c.Config.Workers, func(ctx context.Context, m queue.Message) error { return c.handle(ctx, slots, m) })
 	loops.Wait()
 	c.busy.Wait()
@@ -73,6 +75,22 @@ func (c *Conductor) Run(ctx context.Context) error {
 func (c *Conductor) heartbeat(ctx context.Context) {
 	if err := c.Store.Heartbeat(ctx, c.Host, Binary); err != nil && ctx.Err() == nil {
 		c.Log.Warn("heartbeat failed", zap.Error(err))
+	}
+}
+
+// leastHistory is what decisions still look back on: what was tried lately is not tried again.
+const leastHistory = 48 * time.Hour
+
+func (c *Conductor) dropHistory(ctx context.Context) {
+	if c.Config.History == 0 {
+		return
+	}
+	now, err := c.Store.Now(ctx)
+	if err == nil {
+		err = c.Store.DropHistory(ctx, now.Add(-max(c.Config.History, leastHistory)))
+	}
+	if err != nil && ctx.Err() == nil {
+		c.Log.Warn("dropping what is over for long failed", zap.Error(err))
 	}
 }
 
@@ -96,7 +114,11 @@ func (c *Conductor) handle(ctx context.Context, slots chan struct{}, m queue.Mes
 	case <-ctx.Done():
 		return queue.ErrRequeue
 	}
-	op, err := c.claim(ctx, m.OperationID)
+	if ctx.Err() != nil { // both were there to choose from
+		<-slots
+		return queue.ErrRequeue
+	}
+	op, err := c.claim(context.WithoutCancel(ctx), m.OperationID) // a claim that was cut off might have been made
 	if err != nil || op == nil {
 		<-slots
 		return err
@@ -171,11 +193,12 @@ func (c *Conductor) keepLease(ctx context.Context, op *db.Operation) (context.Co
 				return
 			case <-t.C:
 			}
-			err := c.Store.Renew(ctx, op, c.Config.Lease)
+			asked := time.Now() //nolint:forbidigo // as above
+			err := c.renew(ctx, op)
 			switch {
 			case err == nil:
-				renewed = time.Now() //nolint:forbidigo // as above
-			case errors.Is(err, db.ErrFenced), time.Since(renewed) > c.Config.Lease*2/3:
+				renewed = asked
+			case errors.Is(err, db.ErrFenced), time.Since(renewed) > c.Config.Lease*7/12: // the second attempt since
 				cancel(err)
 				return
 			}
@@ -184,9 +207,20 @@ func (c *Conductor) keepLease(ctx context.Context, op *db.Operation) (context.Co
 	return ctx, func() { close(done); wg.Wait(); cancel(nil) }
 }
 
-// Ring asks some conductor to look at an operation.
-func (c *Conductor) Ring(ctx context.Context, id string) {
-	if err := c.Queue.Publish(ctx, queue.Message{OperationID: id}); err != nil && ctx.Err() == nil {
-		c.Log.Warn("the queue could not be rung; the sweeper does it again", log.OperationID(id), zap.Error(err))
+// renew waits for the database no longer than the lease allows: one that does not answer is to be noticed in time.
+func (c *Conductor) renew(ctx context.Context, op *db.Operation) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Config.Lease/6)
+	defer cancel()
+	return c.Store.Renew(ctx, op, c.Config.Lease)
+}
+
+// Ring asks some conductor to look at an operation. What the queue does not take the sweeper finds.
+func (c *Conductor) Ring(ctx context.Context, id string) { _ = c.ring(ctx, id) }
+
+func (c *Conductor) ring(ctx context.Context, id string) error {
+	err := c.Queue.Publish(ctx, queue.Message{OperationID: id})
+	if err != nil && ctx.Err() == nil {
+		c.Log.Warn("the queue could not be rung", log.OperationID(id), zap.Error(err))
 	}
+	return err
 }

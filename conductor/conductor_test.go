@@ -120,6 +120,23 @@ func TestAnOperationIsCarriedOut(t *testing.T) {
 	}
 }
 
+// mute is a queue whose broker is away.
+type mute struct{ queue.Queue }
+
+func (mute) Publish(context.Context, queue.Message) error { return queue.ErrUnavailable }
+
+// TestWorkGoesOnWithoutTheBroker: what is due is found in the database, by one of the conductors each time.
+func TestWorkGoesOnWithoutTheBroker(t *testing.T) {
+	s, q := dbtest.SQLite(t), mute{queue.NewMemory()}
+	a := &advancer{store: s, slices: 5}
+	op := newOperation(t, s)
+	run(t, newConductor(s, q, a, "one", time.Minute), newConductor(s, q, a, "two", time.Minute))
+	testenv.Eventually(t, 20*time.Second, "the operation to end", ended(t, s, op))
+	if n := a.ran.Load(); n != 5 {
+		t.Errorf("%d slices ran, want 5", n)
+	}
+}
+
 func TestALostLeaseStopsTheSlice(t *testing.T) {
 	s, q := dbtest.SQLite(t), queue.NewMemory()
 	op := newOperation(t, s)
@@ -150,6 +167,41 @@ func TestALostLeaseStopsTheSlice(t *testing.T) {
 	testenv.Eventually(t, 20*time.Second, "the operation to be taken over and ended", ended(t, s, op))
 }
 
+// TestASilentDatabaseStopsTheSlice: one that does not answer keeps nobody at work whose lease has run out meanwhile.
+func TestASilentDatabaseStopsTheSlice(t *testing.T) {
+	const lease = 3 * time.Second
+	s, q := dbtest.SQLite(t), queue.NewMemory()
+	op := newOperation(t, s)
+	stopped, release := make(chan time.Duration, 1), make(chan struct{})
+	a := &advancer{store: s, slices: 1}
+	a.during = func(ctx context.Context, _ *db.Operation) {
+		if a.ran.Load() > 1 {
+			return
+		}
+		began, silent := time.Now(), make(chan error)
+		go func() {
+			silent <- s.ChangeCluster(context.Background(), op.ClusterUUID, func(*db.Snapshot) error { <-release; return nil }) // holds SQLite's only connection
+		}()
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Second):
+		}
+		stopped <- time.Since(began)
+		close(release)
+		if err := <-silent; err != nil {
+			t.Error(err)
+		}
+	}
+	run(t, newConductor(s, q, a, "one", lease))
+	if err := q.Publish(context.Background(), queue.Message{OperationID: op.UUID}); err != nil {
+		t.Fatal(err)
+	}
+	if after := <-stopped; after > lease {
+		t.Errorf("the slice went on for %s, and its lease was over after %s", after, lease)
+	}
+	testenv.Eventually(t, 20*time.Second, "the operation to be taken over and ended", ended(t, s, op))
+}
+
 func TestStoppingFinishesTheSlice(t *testing.T) {
 	s, q := dbtest.SQLite(t), queue.NewMemory()
 	op := newOperation(t, s)
@@ -170,6 +222,23 @@ func TestStoppingFinishesTheSlice(t *testing.T) {
 	}
 }
 
+// TestAStopTakesNothing: what is delivered to a conductor that stops goes to another one, at once.
+func TestAStopTakesNothing(t *testing.T) {
+	s := dbtest.SQLite(t)
+	c, op := newConductor(s, nil, &advancer{store: s, slices: 1}, "one", time.Minute), newOperation(t, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	slots := make(chan struct{}, 1)
+	for range 20 {
+		if err := c.handle(ctx, slots, queue.Message{OperationID: op.UUID}); !errors.Is(err, queue.ErrRequeue) {
+			t.Fatalf("answer %v", err)
+		}
+	}
+	if o, err := s.Operation(context.Background(), op.UUID); err != nil || o.Epoch != 0 || len(slots) != 0 {
+		t.Errorf("%+v, %v, %d slots taken", o, err, len(slots))
+	}
+}
+
 func TestMessagesForNothingAreHarmless(t *testing.T) {
 	s, q := dbtest.SQLite(t), queue.NewMemory()
 	a := &advancer{store: s, slices: 1}
@@ -183,4 +252,33 @@ func TestMessagesForNothingAreHarmless(t *testing.T) {
 	if n := a.ran.Load(); n != 1 {
 		t.Errorf("%d slices ran, want 1", n)
 	}
+}
+
+// TestHistoryIsDropped with the first conductor that starts, and never what decisions look back on.
+func TestHistoryIsDropped(t *testing.T) {
+	s, q := dbtest.SQLite(t), queue.NewMemory()
+	ctx, cluster := context.Background(), uuid.NewString()
+	for _, age := range []time.Duration{100 * 24 * time.Hour, 3 * 24 * time.Hour, time.Hour} {
+		if err := s.AddEvents(ctx, []*db.Event{{ClusterUUID: cluster, Time: time.Now().Add(-age), Level: "info", Message: age.String()}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func(history time.Duration, want int) {
+		t.Helper()
+		c := newConductor(s, q, nil, "one", time.Minute)
+		c.Config.History = history
+		stop := run(t, c)
+		var l []*db.Event
+		testenv.Eventually(t, 20*time.Second, "events to be dropped", func() bool {
+			var err error
+			if l, err = s.Events(ctx, cluster, db.EventFilter{Limit: 10}); err != nil {
+				t.Fatal(err)
+			}
+			return len(l) == want
+		})
+		stop()
+	}
+	left(0, 3)
+	left(90*24*time.Hour, 2)
+	left(time.Second, 1)
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/jeroboam-cloud/jeroboam/conductor/ops/queue"
 )
 
 // sweepBatch bounds what one sweep rings for.
@@ -12,7 +14,7 @@ const sweepBatch = 200
 
 // sweepLoop rings for what is due: parked operations whose time has come, and those whose message was lost. It sleeps
 // until the next one is due, at most SweepInterval.
-func (c *Conductor) sweepLoop(ctx context.Context) {
+func (c *Conductor) sweepLoop(ctx context.Context, slots chan struct{}) {
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for {
@@ -21,7 +23,7 @@ func (c *Conductor) sweepLoop(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		c.sweep(ctx)
+		c.sweep(ctx, slots)
 		wait := c.Config.SweepInterval
 		if next, ok, err := c.Store.NextWake(ctx); err == nil && ok {
 			wait = max(min(wait, next), minSweep)
@@ -33,7 +35,9 @@ func (c *Conductor) sweepLoop(ctx context.Context) {
 // minSweep keeps a sweeper from spinning on an operation that is due and cannot be claimed.
 const minSweep = 20 * time.Millisecond
 
-func (c *Conductor) sweep(ctx context.Context) {
+// sweep rings for what is due. While nobody hears the bell, since the broker is away or takes nothing, whoever has found an
+// operation works on it: the claim decides, as ever.
+func (c *Conductor) sweep(ctx context.Context, slots chan struct{}) {
 	ids, err := c.Store.DueOperations(ctx, sweepBatch, c.Config.RingAgain)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -41,7 +45,13 @@ func (c *Conductor) sweep(ctx context.Context) {
 		}
 		return
 	}
+	heard := true
 	for _, id := range ids {
-		c.Ring(ctx, id)
+		if heard = heard && c.ring(ctx, id) == nil; heard {
+			continue
+		}
+		if c.handle(ctx, slots, queue.Message{OperationID: id}) != nil {
+			return // we are to stop
+		}
 	}
 }

@@ -21,6 +21,14 @@ type Event struct {
 	Message       string    `bun:"message"`
 }
 
+var _ bun.BeforeAppendModelHook = (*Event)(nil)
+
+// BeforeAppendModel is of bun: messages have what others say, clouds and clusters among them.
+func (e *Event) BeforeAppendModel(context.Context, bun.Query) error {
+	e.Message = Words(e.Message)
+	return nil
+}
+
 // EventFilter says which events of a cluster are listed.
 type EventFilter struct {
 	After         int64    // only those with a higher number

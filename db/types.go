@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Strings is a map that is stored as JSON text.
@@ -66,6 +67,17 @@ func (t Taints) Value() (driver.Value, error) { return encode(t, t == nil, "[]")
 func (t *Taints) Scan(src any) error {
 	*t = Taints{}
 	return decode(src, t)
+}
+
+// Words makes of a text what can be stored for people to read: in valid UTF-8, without NUL, which no database takes, and of
+// a length that nobody minds. Whoever records what others say asks for it: a row that is refused would be tried for ever.
+func Words(text string) string {
+	const most = 4 << 10
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\x00", "")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
 }
 
 func encode(v any, empty bool, otherwise string) (driver.Value, error) {

@@ -69,9 +69,16 @@ type Verdict struct {
 	Woken []string      // operations that may run now because this one ended
 }
 
+// strangerTime is how long operations of a kind that is not known here are left to conductors of a newer version: while they
+// are replaced one by one there are both.
+const strangerTime = 30 * time.Minute
+
 // Advance runs one slice of a claimed operation and records what it came to. An error means that nothing could be
 // recorded: the lease was lost (db.ErrFenced) or the database is away; the operation is run again by whoever claims it.
 func (e *Executor) Advance(ctx context.Context, op *db.Operation) (Verdict, error) {
+	if !ops.Kind(op.Kind).Known() && !op.CancelRequested && e.Now().Sub(op.CreatedAt) < strangerTime {
+		return Verdict{After: e.PollInterval}, e.Store.Park(ctx, op, e.PollInterval, op.State) // unplanned as it is
+	}
 	w, err := e.load(ctx, op)
 	if err != nil {
 		return Verdict{}, err
@@ -157,6 +164,7 @@ func (e *Executor) fail(ctx context.Context, w *work, task string, cause error) 
 	if task != "" {
 		reason = task + ": " + reason
 	}
+	reason = db.Words(reason)
 	w.forgetFiles(ctx)
 	log.From(ctx).Warn("operation failed", zap.String("step", task), zap.String("fault_class", string(class)), zap.Error(cause))
 	return e.end(ctx, w, func(w *work) {

@@ -73,6 +73,9 @@ func (w *work) cordon(ctx context.Context, n *db.Node) drivers.Result {
 	return drivers.Done()
 }
 
+// endsIn is how long after its time a pod's kubelet may still be at work on its end.
+const endsIn = 2 * time.Minute
+
 // drain evicts what runs on a node, with disruption budgets as long as the time of a drain lasts, and without them from
 // then on: the node goes. Nobody on a node whose kubelet is silent answers an eviction, so nobody is waited for there.
 func (w *work) drain(ctx context.Context, n *db.Node, since time.Time) drivers.Result {
@@ -84,7 +87,11 @@ func (w *work) drain(ctx context.Context, n *db.Node, since time.Time) drivers.R
 		return drivers.FromError(err)
 	}
 	overdue := !since.IsZero() && w.e.clock().Sub(since) >= w.e.DrainTimeout
-	left, err := c.Drain(ctx, n.Name, kube.DrainOptions{DisregardBudgets: overdue || !x.Ready})
+	options := kube.DrainOptions{DisregardBudgets: overdue || !x.Ready}
+	if overdue {
+		options.OverSince = w.e.clock().Add(-endsIn)
+	}
+	left, err := c.Drain(ctx, n.Name, options)
 	switch {
 	case err != nil:
 		return drivers.Transient(fmt.Errorf("draining %s: %w", n.Name, err))

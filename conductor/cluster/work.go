@@ -14,6 +14,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/kube"
+	"github.com/jeroboam-cloud/jeroboam/internal/certmanager"
 )
 
 // work is one slice of one operation: the rows as they were when it began, and where they are written.
@@ -24,6 +25,8 @@ type work struct {
 	spec ops.ClusterSpec
 	site *drivers.Site
 	l    *ledger
+	// locked is why nobody can act for the cluster in this slice: its password cannot be read. Nil: somebody can.
+	locked error
 
 	state flow.State // of the steps
 
@@ -62,8 +65,8 @@ func (e *Executor) load(ctx context.Context, op *db.Operation) (*work, error) {
 		return nil, err
 	}
 	w.site = &drivers.Site{Cluster: w.cluster(), Ledger: w.l, Memo: &drivers.Memo{}, LastResort: ops.Kind(op.Kind) == ops.ClusterDelete}
-	w.site.Credential, err = w.credential(ctx)
-	return w, err
+	w.site.Credential, w.locked = w.credential(ctx)
+	return w, nil
 }
 
 func orEmpty(raw db.RawJSON) []byte {
@@ -90,7 +93,11 @@ func (w *work) credential(ctx context.Context) (drivers.Credential, error) {
 		return drivers.Credential{}, nil
 	}
 	b, err := w.e.Secrets.Get(ctx, w.owner(), ref)
-	if err != nil && w.site.LastResort { // it went with the other secrets, or its keeper is away: the service itself cleans up
+	switch {
+	case err == nil:
+	case w.site.LastResort: // it went with the other secrets, or its keeper is away: the service itself cleans up
+		return drivers.Credential{}, nil
+	case errors.Is(err, certmanager.ErrNotFound) && ops.Kind(w.op.Kind) == ops.ClusterRotateCredential: // which brings another one
 		return drivers.Credential{}, nil
 	}
 	if err != nil {
@@ -99,9 +106,17 @@ func (w *work) credential(ctx context.Context) (drivers.Credential, error) {
 	return drivers.Credential{UserID: user.ID, Password: string(b.Passphrase), ProjectID: w.s.Cluster.ProjectID}, nil
 }
 
+// lockedTask is all that there is to do while the password of the service user cannot be read.
+const lockedTask = "password of the service user"
+
 // graph of the operation.
 func (w *work) graph() (*flow.Graph, error) {
 	b := &builder{w: w, g: flow.New(), has: map[string]bool{}}
+	if w.locked != nil {
+		b.add(lockedTask, deadlineCall, func(context.Context) drivers.Result { return drivers.FromError(w.locked) })
+		return b.g, b.g.Build()
+	}
+	delete(w.state.Steps, lockedTask) // the next time it has all of its own time
 	switch ops.Kind(w.op.Kind) {
 	case ops.ClusterCreate:
 		b.createCluster()

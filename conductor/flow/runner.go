@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -234,20 +235,20 @@ func (s *slice) again(t *Task, step *Step, now time.Time, result Result) {
 	deadline := step.StartedAt.Add(t.Deadline)
 	if !now.Before(deadline) {
 		if result.kind == resultContinue {
-			step.Waiting = result.waiting
+			step.Waiting = kept(result.waiting)
 		}
 		s.fail(t, step, now, &DeadlineError{Task: t.Name, Waiting: step.Waiting, Last: result.err})
 		return
 	}
 	pause := result.after
 	event := Event{At: now, Task: t.Name, Kind: EventWaiting, Waiting: result.waiting}
-	silent := result.waiting == step.Waiting
+	silent := kept(result.waiting) == step.Waiting
 	if result.kind == resultTransient {
 		pause = backoff(step.Attempts, t.Retry, s.r.Jitter())
 		event = Event{At: now, Task: t.Name, Kind: EventRetry, Err: result.err}
-		step.Attempts, step.Error, silent = step.Attempts+1, result.err.Error(), false
+		step.Attempts, step.Error, silent = step.Attempts+1, kept(result.err.Error()), false
 	} else {
-		step.Attempts, step.Error, step.Waiting = 0, "", result.waiting
+		step.Attempts, step.Error, step.Waiting = 0, "", kept(result.waiting)
 	}
 	step.NextAt = now.Add(pause).Truncate(precision)
 	if step.NextAt.After(deadline) {
@@ -259,8 +260,17 @@ func (s *slice) again(t *Task, step *Step, now time.Time, result Result) {
 	}
 }
 
+// kept is as much of a text as a state keeps: who says it may say anything.
+func kept(text string) string {
+	const most = 4 << 10
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
 func (s *slice) fail(t *Task, step *Step, now time.Time, err error) {
-	step.Status, step.FinishedAt, step.NextAt, step.Error = StatusFailed, now, time.Time{}, err.Error()
+	step.Status, step.FinishedAt, step.NextAt, step.Error = StatusFailed, now, time.Time{}, kept(err.Error())
 	s.r.Observer(Event{At: now, Task: t.Name, Kind: EventFailed, Err: err})
 	if s.out.Kind != Broken {
 		s.out.Kind, s.out.Task, s.out.Err = Broken, t.Name, err

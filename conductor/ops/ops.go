@@ -52,6 +52,12 @@ const (
 	DeleteComplete   = "DELETE_COMPLETE" // only in notifications: no row outlives it
 )
 
+// Known tells whether this version has operations of this kind.
+func (k Kind) Known() bool {
+	_, ok := verbs[k]
+	return ok
+}
+
 // ClusterScoped tells whether the operation is about the whole cluster; the others are about one node group.
 func (k Kind) ClusterScoped() bool { return strings.HasPrefix(string(k), "cluster.") }
 

@@ -58,3 +58,17 @@ func TestLabelAndSuffix(t *testing.T) {
 		t.Errorf("suffix %q", s)
 	}
 }
+
+// TestEveryKindIsKnown to the conductors of its own version.
+func TestEveryKindIsKnown(t *testing.T) {
+	for _, k := range []Kind{ClusterCreate, ClusterDelete, NodeGroupCreate, NodeGroupResize, NodeGroupDelete, NodeGroupUpdate, ClusterUpgrade,
+		NodeGroupUpgrade, NodeGroupHeal, ClusterRotateCA, ClusterRenewCertificates, ClusterRotateCredential, ClusterUpdate, ClusterRepair,
+		ClusterHibernate, ClusterResume} {
+		if !k.Known() {
+			t.Errorf("%s is not known", k)
+		}
+	}
+	if Kind("cluster.paint").Known() {
+		t.Error("what nobody has heard of is known")
+	}
+}

@@ -94,7 +94,7 @@ func BenchmarkIdleClusters(b *testing.B) {
 	b.ReportMetric(float64((cpu(b)-began).Microseconds())/float64(b.N), "cpu-µs/look")
 }
 
-func idle(b *testing.B, store *db.Store, i int, nodes []string) string {
+func idle(b testing.TB, store *db.Store, i int, nodes []string) string {
 	b.Helper()
 	template, address, now := dbtest.Template(b, store, "p"), "https://127.0.0.1", time.Now()
 	c := &db.Cluster{UUID: uuid.NewString(), ProjectID: "p", UserID: "u", Name: fmt.Sprint("c", i), ClusterTemplateID: template, Status: "CREATE_COMPLETE", APIAddress: &address, CreatedAt: now}

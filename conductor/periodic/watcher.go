@@ -48,6 +48,8 @@ type Watcher struct {
 	InPlace         bool // conductors know where hosts get Kubernetes from that are upgraded where they are
 	Log             *zap.Logger
 	Metrics         *Metrics
+
+	under sync.Map // looks under way, by pass and cluster
 }
 
 const (
@@ -63,33 +65,57 @@ const (
 	farthest = 5
 )
 
+// pass is a reason to look at clusters, and how it is done.
+type pass struct {
+	kind     db.Pass
+	interval time.Duration
+	look     func(context.Context, *db.Watch) error
+}
+
+func (w *Watcher) health() pass {
+	return pass{db.PassHealth, w.Health.HealthInterval, w.lookAtHealth}
+}
+
+func (w *Watcher) drift() pass {
+	return pass{db.PassDrift, w.Config.DriftInterval, w.lookAtDrift}
+}
+
 // Run looks after clusters until ctx ends.
 func (w *Watcher) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
-	loops.Go(func() { w.every(ctx, w.ProcessHealth) })
+	loops.Go(func() { w.every(ctx, w.health()) })
 	if w.Config.DriftInterval > 0 {
-		loops.Go(func() { w.every(ctx, w.ProcessDrift) })
+		loops.Go(func() { w.every(ctx, w.drift()) })
 	}
 	loops.Wait()
 	return nil
 }
 
-func (w *Watcher) every(ctx context.Context, process func(context.Context) (int, error)) {
+// every takes as many as there are free hands for: a cluster that takes its time keeps one of them, and no other cluster
+// waiting.
+func (w *Watcher) every(ctx context.Context, p pass) {
 	t := time.NewTimer(0)
 	defer t.Stop()
+	hands := make(chan struct{}, w.Config.Parallel)
+	var looks sync.WaitGroup
+	defer looks.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		n, err := process(ctx)
-		if err != nil && ctx.Err() == nil {
-			w.Log.Error("looking for clusters to look after failed", zap.Error(err))
-		}
 		wait := tick
-		if n == batch { // there are more
-			wait = 0
+		if free := min(cap(hands)-len(hands), batch); free == 0 {
+			wait = tick / 10
+		} else {
+			n, err := w.process(ctx, p, free, hands, &looks)
+			if err != nil && ctx.Err() == nil {
+				w.Log.Error("looking for clusters to look after failed", zap.Error(err))
+			}
+			if n == free { // there are more
+				wait = 0
+			}
 		}
 		t.Reset(wait)
 	}
@@ -97,33 +123,38 @@ func (w *Watcher) every(ctx context.Context, process func(context.Context) (int,
 
 // ProcessHealth looks at the health of the clusters that are due, and tells how many.
 func (w *Watcher) ProcessHealth(ctx context.Context) (int, error) {
-	return w.process(ctx, db.PassHealth, w.Health.HealthInterval, w.lookAtHealth)
+	return w.processOne(ctx, w.health())
 }
 
 // ProcessDrift compares what is recorded of the clusters that are due with the cloud, and tells how many.
-func (w *Watcher) ProcessDrift(ctx context.Context) (int, error) {
-	return w.process(ctx, db.PassDrift, w.Config.DriftInterval, w.lookAtDrift)
+func (w *Watcher) ProcessDrift(ctx context.Context) (int, error) { return w.processOne(ctx, w.drift()) }
+
+func (w *Watcher) processOne(ctx context.Context, p pass) (int, error) {
+	var looks sync.WaitGroup
+	defer looks.Wait()
+	return w.process(ctx, p, batch, make(chan struct{}, w.Config.Parallel), &looks)
 }
 
-func (w *Watcher) process(ctx context.Context, p db.Pass, interval time.Duration, look func(context.Context, *db.Watch) error) (int, error) {
-	taken, err := w.Store.TakeDue(ctx, p, batch, func(*db.Watch) time.Duration { return w.spread(interval) })
-	var looks sync.WaitGroup
-	slots := make(chan struct{}, w.Config.Parallel)
+// process begins looks at clusters that are due, and tells at how many.
+func (w *Watcher) process(ctx context.Context, p pass, most int, hands chan struct{}, looks *sync.WaitGroup) (int, error) {
+	taken, err := w.Store.TakeDue(ctx, p.kind, most, func(*db.Watch) time.Duration { return w.spread(p.interval) })
 	for _, x := range taken {
-		slots <- struct{}{}
+		if _, already := w.under.LoadOrStore(string(p.kind)+x.ClusterUUID, true); already { // it takes longer than its interval
+			continue
+		}
+		hands <- struct{}{}
 		looks.Go(func() {
-			defer func() { <-slots }()
+			defer func() { w.under.Delete(string(p.kind) + x.ClusterUUID); <-hands }()
 			l := w.Log.With(log.ClusterUUID(x.ClusterUUID))
 			ctx, cancel := context.WithTimeout(log.Into(ctx, l), lookLimit)
 			defer cancel()
-			err := look(ctx, x)
-			w.Metrics.looked(p, err)
+			err := p.look(ctx, x)
+			w.Metrics.looked(p.kind, err)
 			if err != nil && !errors.Is(err, db.ErrNotFound) && ctx.Err() == nil {
-				l.Warn("looking after a cluster failed", zap.String("pass", string(p)), zap.Error(err))
+				l.Warn("looking after a cluster failed", zap.String("pass", string(p.kind)), zap.Error(err))
 			}
 		})
 	}
-	looks.Wait()
 	return len(taken), err
 }
 

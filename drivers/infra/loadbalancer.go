@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/jeroboam-cloud/jeroboam/drivers"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
@@ -25,7 +27,7 @@ func (i *Infrastructure) EnsureLoadBalancer(ctx context.Context, s *drivers.Site
 	if err != nil {
 		return Verdict(err)
 	}
-	lb := LoadBalancerName(s)
+	lb, address := LoadBalancerName(s), ""
 	r, err := i.ensure(ctx, s, drivers.Object{Kind: drivers.KindLoadBalancer, Name: lb,
 		Find: func(ctx context.Context) ([]drivers.Found, error) {
 			l, err := o.Find(ctx, lb, s.Cluster.Tag())
@@ -35,10 +37,13 @@ func (i *Infrastructure) EnsureLoadBalancer(ctx context.Context, s *drivers.Site
 			}
 			return out, err
 		},
-		Create: func(ctx context.Context) (drivers.Found, error) { return i.createLoadBalancer(ctx, s, o) },
+		Create: func(ctx context.Context) (found drivers.Found, err error) {
+			found, address, err = i.createLoadBalancer(ctx, s, o)
+			return found, err
+		},
 		Delete: o.Delete})
-	if cloud.IsConflict(err) { // the chosen address was taken meanwhile: another one is chosen next time
-		return drivers.Transient(err)
+	if cloud.IsConflict(err) { // the chosen address is taken: another one is chosen next time
+		return i.avoid(ctx, s, address, err)
 	}
 	if err != nil {
 		return Verdict(err)
@@ -128,43 +133,73 @@ func lbState(x cloud.LoadBalancerInfo) drivers.Result {
 	}
 }
 
+// attrRefused are addresses that were refused, with spaces, as often as they were. On a network that several projects share
+// nobody sees the ports of the others. One that is refused now and then may be that of a load balancer of ours whose answer
+// was lost, and which the list shows soon.
+const (
+	attrRefused = "refused"
+	mostRefused = 4
+)
+
+// avoid notes that an address was not to be had.
+func (i *Infrastructure) avoid(ctx context.Context, s *drivers.Site, address string, refusal error) drivers.Result {
+	if address == "" {
+		return drivers.Transient(refusal)
+	}
+	r, _ := s.Ledger.Find(drivers.KindLoadBalancer, LoadBalancerName(s))
+	attrs := maps.Clone(r.Attrs)
+	if attrs == nil {
+		attrs = map[string]string{}
+	}
+	attrs[attrRefused] += address + " "
+	if err := s.Ledger.Confirm(ctx, drivers.KindLoadBalancer, LoadBalancerName(s), "", attrs); err != nil {
+		return drivers.FromError(err)
+	}
+	return drivers.Transient(refusal)
+}
+
 func vip(x cloud.LoadBalancerInfo) drivers.Found {
 	return drivers.Found{ID: x.ID, Attrs: map[string]string{drivers.AttrAddress: x.VIPAddress, drivers.AttrPortID: x.VIPPortID,
 		drivers.AttrSubnetID: x.VIPSubnetID, drivers.AttrNetworkID: x.VIPNetworkID}}
 }
 
-func (i *Infrastructure) createLoadBalancer(ctx context.Context, s *drivers.Site, o *cloud.LoadBalancer) (drivers.Found, error) {
+func (i *Infrastructure) createLoadBalancer(ctx context.Context, s *drivers.Site, o *cloud.LoadBalancer) (found drivers.Found, address string, err error) {
 	n, err := i.network(ctx, s)
 	if err != nil {
-		return drivers.Found{}, err
+		return found, "", err
 	}
 	_, subnetID, ok := i.Network(ctx, s)
 	if !ok {
-		return drivers.Found{}, fmt.Errorf("the cluster has no network yet")
+		return found, "", fmt.Errorf("the cluster has no network yet")
 	}
 	subnet, err := n.Subnet(ctx, subnetID)
 	if err != nil {
-		return drivers.Found{}, err
+		return found, "", err
 	}
 	used, err := n.Addresses(ctx, subnetID)
 	if err != nil {
-		return drivers.Found{}, err
+		return found, "", err
 	}
 	before, _ := s.Ledger.Find(drivers.KindLoadBalancer, LoadBalancerName(s)) // one that is gone: everybody knows its address
-	address := before.Attrs[drivers.AttrAddress]
+	refused := map[string]int{}
+	for _, a := range strings.Fields(before.Attrs[attrRefused]) {
+		refused[a]++
+		used[a] = used[a] || refused[a] >= mostRefused
+	}
+	address = before.Attrs[drivers.AttrAddress]
 	if address == "" || used[address] {
 		if address, err = chooseAddress(subnet, used, s.Cluster.UUID); err != nil {
-			return drivers.Found{}, &drivers.Fault{Class: drivers.ClassUser, Err: err}
+			return found, "", &drivers.Fault{Class: drivers.ClassUser, Err: err}
 		}
 	}
 	x, err := o.Create(ctx, cloud.LoadBalancerSpec{Name: LoadBalancerName(s), Tag: s.Cluster.Tag(), Provider: s.Cluster.LBProvider,
 		SubnetID: subnetID, Address: address})
 	if err != nil {
-		return drivers.Found{}, err
+		return found, address, err
 	}
 	// What it is now has just been told.
 	x, err = drivers.Once(s.Memo, "load balancer "+x.ID, func() (cloud.LoadBalancerInfo, error) { return x, nil })
-	return vip(x), err
+	return vip(x), address, err
 }
 
 // chooseAddress picks a free address from the upper end of the subnet's pool. A chosen address is what keeps a repeated

@@ -31,6 +31,10 @@ const (
 	idleConnections   = 2
 	// A cluster's health is looked at about once a minute: its connection lasts from one look to the next.
 	idleTime = 2 * time.Minute
+	// The other end is its tenant's. What it sends bounds neither our memory nor our time: not an answer, nor a list of which
+	// there always is one page more.
+	maxAnswer   = 32 << 20
+	maxRequests = 8 // times the timeout of one request
 )
 
 // Access is how to reach the API of one cluster, and as whom.
@@ -157,8 +161,28 @@ func (p plainTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := p.next.RoundTrip(r)
 	if resp != nil {
 		resp.Header.Del("Retry-After")
+		resp.Body = &boundedBody{resp.Body, maxAnswer}
 	}
 	return resp, err
+}
+
+// boundedBody ends with an error where more comes than any answer has.
+type boundedBody struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= n; b.left < 0 {
+		return 0, errTooLarge
+	}
+	return n, err
+}
+
+// lists bounds a list of several pages.
+func (c *Client) lists(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, maxRequests*c.timeout)
 }
 
 // quiet is ctx for client-go: bounded, and with a logger that says nothing.

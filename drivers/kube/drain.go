@@ -28,6 +28,9 @@ type DrainOptions struct {
 	GracePeriod *time.Duration
 	// DisregardBudgets deletes pods whatever their disruption budgets say: for when the time of a drain is up.
 	DisregardBudgets bool
+	// OverSince: pods whose time to end was over before it are not waited for. What keeps their records, a finalizer that
+	// nobody takes away, is not the node's. Zero: all are.
+	OverSince time.Time
 }
 
 // Cordon keeps new pods off a node. A node that is not there is no error: no pod will come to it.
@@ -100,7 +103,10 @@ func moves(pod *corev1.Pod) bool {
 // evict asks one pod to leave, and returns why it is still there; "" when it is gone. Only what says nothing of this pod
 // alone, like an API that is gone, is an error.
 func (c *Client) evict(ctx context.Context, pod *corev1.Pod, o DrainOptions) (string, error) {
-	if pod.DeletionTimestamp != nil {
+	if end := pod.DeletionTimestamp; end != nil { // with the time that it was given
+		if end.Time.Before(o.OverSince) {
+			return "", nil
+		}
 		return "terminating", nil
 	}
 	ctx, cancel := c.quiet(ctx)

@@ -28,6 +28,8 @@ var (
 	ErrEtcdUnavailable = errors.New("the cluster's etcd does not answer")
 )
 
+var errTooLarge = fmt.Errorf("the answer has more than %d MiB", maxAnswer>>20)
+
 // NotReadyError means that the API answers and says itself that it is not ready.
 type NotReadyError struct {
 	Status int      // of the answer

@@ -31,6 +31,8 @@ func (c *Client) each(ctx context.Context, resource schema.GroupVersionResource,
 }
 
 func (c *Client) eachOf(ctx context.Context, resource schema.GroupVersionResource, options metav1.ListOptions, visit func(*unstructured.Unstructured) error) error {
+	ctx, cancel := c.lists(ctx)
+	defer cancel()
 	for {
 		page, err := c.page(ctx, resource, options)
 		if err != nil {

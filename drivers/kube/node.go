@@ -59,7 +59,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 
 func convert(n *corev1.Node) Node {
 	out := Node{
-		Name: n.Name, Labels: n.Labels, Version: n.Status.NodeInfo.KubeletVersion, Architecture: n.Status.NodeInfo.Architecture, ProviderID: n.Spec.ProviderID,
+		Name: n.Name, Labels: n.Labels, Version: brief(n.Status.NodeInfo.KubeletVersion), Architecture: n.Status.NodeInfo.Architecture, ProviderID: n.Spec.ProviderID,
 		SystemUUID: strings.ToLower(n.Status.NodeInfo.SystemUUID), PodCIDR: n.Spec.PodCIDR, Taints: taintsOf(n), Unschedulable: n.Spec.Unschedulable,
 		Reason: "the kubelet has not reported yet",
 	}
@@ -69,7 +69,9 @@ func convert(n *corev1.Node) Node {
 		}
 	}
 	for _, condition := range n.Status.Conditions {
-		out.Conditions = append(out.Conditions, Condition{string(condition.Type), string(condition.Status), condition.Reason, condition.Message})
+		if len(out.Conditions) < maxConditions {
+			out.Conditions = append(out.Conditions, Condition{brief(string(condition.Type)), brief(string(condition.Status)), brief(condition.Reason), brief(condition.Message)})
+		}
 		if condition.Type != corev1.NodeReady {
 			continue
 		}
@@ -77,10 +79,24 @@ func convert(n *corev1.Node) Node {
 		if out.Ready = condition.Status == corev1.ConditionTrue; out.Ready {
 			out.Reason = ""
 		} else {
-			out.Reason = strings.TrimSuffix(condition.Reason+": "+condition.Message, ": ")
+			out.Reason = strings.TrimSuffix(brief(condition.Reason)+": "+brief(condition.Message), ": ")
 		}
 	}
 	return out
+}
+
+// What a node says of itself ends up in rows and events, and whoever is root on its host writes it.
+const (
+	maxConditions = 50
+	maxWords      = 250
+)
+
+func brief(words string) string {
+	words = strings.ReplaceAll(words, "\x00", "")
+	if len(words) > maxWords {
+		words = strings.ToValidUTF8(words[:maxWords], "") + "…"
+	}
+	return words
 }
 
 func taintsOf(n *corev1.Node) []Taint {

@@ -282,6 +282,13 @@ func TestDrain(t *testing.T) {
 	if diff := cmp.Diff([]string{"DELETE " + podPath("db-0")}, api.takeWrites()); diff != "" {
 		t.Errorf("writes:\n%s", diff)
 	}
+	// Something keeps its record for ever: it is not waited for when its own time is over for so long.
+	ended := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+	for since, want := range map[time.Time]int{ended: 1, ended.Add(time.Second): 0} {
+		if got, err = c.Drain(t.Context(), "w-0", kube.DrainOptions{DisregardBudgets: true, OverSince: since}); err != nil || len(got) != want {
+			t.Errorf("over since %s: %v, %v", since, got, err)
+		}
+	}
 	delete(api.objects, podPath("db-0"))
 	if got, err = c.Drain(t.Context(), "w-0", kube.DrainOptions{}); err != nil || len(got) != 0 {
 		t.Errorf("%v, %v", got, err)

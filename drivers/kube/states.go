@@ -17,6 +17,8 @@ const tableOnly = "application/json;as=Table;v=v1;g=meta.k8s.io"
 // NodeStates tells of each node whether it is ready, in the smallest list that the API gives. That it answers at all says
 // that the API is there and that etcd has its quorum.
 func (c *Client) NodeStates(ctx context.Context) (map[string]bool, error) {
+	ctx, cancel := c.lists(ctx)
+	defer cancel()
 	states := map[string]bool{}
 	for next := ""; ; {
 		page, err := c.nodeTable(ctx, next)

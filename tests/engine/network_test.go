@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"hash/fnv"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -81,6 +83,36 @@ func tenantNetwork(b *bed, s *ops.ClusterSpec) []string {
 		stays = append(stays, x.ID)
 	}
 	return stays
+}
+
+// TestAnAddressThatSomebodyHas: on a network that is shared nobody sees the ports of other projects. The load balancer takes
+// another address then.
+func TestAnAddressThatSomebodyHas(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	id := b.order(order{name: "dev", masters: 1, workers: 0, loadBalancer: true, cluster: func(s *ops.ClusterSpec) { onLAN(b, s) }})
+	admin := b.person("admin")
+	var l struct {
+		Subnets []struct {
+			ID    string
+			Pools []struct{ End string } `json:"allocation_pools"`
+		}
+	}
+	lan := b.network("lan")
+	admin.must(http.MethodGet, neutron+"subnets?network_id="+lan, nil, &l)
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id))
+	taken := netip.MustParseAddr(l.Subnets[0].Pools[0].End)
+	for range h.Sum32() % 32 {
+		taken = taken.Prev()
+	}
+	admin.make(neutron+"ports", "port", map[string]any{"network_id": lan, "fixed_ips": []any{map[string]any{"subnet_id": l.Subnets[0].ID, "ip_address": taken.String()}}})
+	b.run(b.conductor("one"))
+	b.reaches(id, ops.CreateComplete)
+	if lb := b.recorded(id, drivers.KindLoadBalancer); len(lb) != 1 || lb[0].Attrs[drivers.AttrAddress] == taken.String() || !strings.Contains(b.events(id), "already allocated") {
+		t.Errorf("load balancers %v, and %s is somebody's\n%s", lb, taken, b.events(id))
+	}
+	b.oneOfEach()
 }
 
 // TestVolumesZonesAndPolicy: what a node group asks of Nova and Cinder is what it gets, and all of it goes.

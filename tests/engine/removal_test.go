@@ -67,6 +67,29 @@ func TestRemovalUnderABudget(t *testing.T) {
 	}
 }
 
+// TestAPodThatNeverGoes: a finalizer that nobody takes away keeps a pod's record, and not its node.
+func TestAPodThatNeverGoes(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets, b.drain = b.rows(), time.Second
+	worker := b.conductor("one")
+	b.run(worker)
+	id := b.completed(order{name: "dev", masters: 1, workers: 2})
+	victim, c := b.namesOf(id, "default-worker")[1], b.kube(b.view(id), b.secrets)
+	if err := c.Apply(context.Background(), fmt.Appendf(nil, `apiVersion: v1
+kind: Pod
+metadata: {name: db-0, namespace: default, finalizers: [example.org/never]}
+spec: {nodeName: %s, containers: [{name: db, image: db}]}
+`, victim), "test"); err != nil {
+		t.Fatal(err)
+	}
+	b.giveUp(id, victim)
+	b.request(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 1 })
+	testenv.Eventually(t, eventually, "the drain to wait for the pod", func() bool { return strings.Contains(b.events(id), "db-0: terminating") })
+	hurry(t, worker, 60)
+	b.reaches(id, ops.UpdateComplete)
+}
+
 // TestControlPlanesThatCameAfterACancel: an operation is cancelled while its hosts boot. They join all the same, with members
 // of etcd whose kubelets nobody has given serving certificates, so that none of them can be asked how it is. They leave again.
 func TestControlPlanesThatCameAfterACancel(t *testing.T) {
