@@ -199,7 +199,7 @@ func TestClusterRefusals(t *testing.T) {
 		{"an unknown attribute", object{"nodes": 1}, 400, "Unknown attribute for argument cluster: nodes"},
 		{"a name with a blank", object{"name": "a b"}, 400, field + "name"}, {"a name that begins with a number", object{"name": "1a"}, 400, field + "name"}, {"a name with a newline", object{"name": "a\n"}, 400, field + "name"},
 		{"a name that is too long", object{"name": strings.Repeat("x", 243)}, 400, "242"},
-		{"an unknown key", object{"keypair": "nope"}, 404, "keypair nope"}, {"less than no nodes", object{"node_count": -1}, 400, "greater or equal to 0"}, {"nodes in words", object{"node_count": "many"}, 400, "Expected integer"},
+		{"an unknown key", object{"keypair": "nope"}, 404, "keypair nope"}, {"a key that leads elsewhere", object{"keypair": ".."}, 404, "keypair .."}, {"a key of two lines", object{"keypair": "a\nb"}, 404, "keypair a b"}, {"less than no nodes", object{"node_count": -1}, 400, "greater or equal to 0"}, {"nodes in words", object{"node_count": "many"}, 400, "Expected integer"},
 		{"no masters", object{"master_count": 0}, 400, field + "master_count"}, {"an even number of masters", object{"master_count": 2, "master_lb_enabled": true}, 400, "odd"}, {"masters without a load balancer", object{"master_count": 3}, 400, "master_lb_enabled"},
 		{"no volume", object{"docker_volume_size": 0}, 400, "greater or equal to 1"}, {"an unknown flavor", object{"flavor_id": "aaa"}, 400, "flavor_id aaa"}, {"one for masters", object{"master_flavor_id": "aaa"}, 400, "master_flavor_id aaa"},
 		{"a flavor without a disk", object{"flavor_id": "c.tiny"}, 400, "boot_volume_size"}, {"a volume size that is none", object{"labels": object{"boot_volume_size": "big"}}, 400, "boot_volume_size"},
