@@ -17,6 +17,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/userdata"
 )
 
 func hexByte(s string) uint64 {
@@ -151,13 +152,14 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 		pods = "calico_ipv4pool"
 	}
 	spec := &ops.ClusterSpec{KubernetesVersion: imageVersion(l, image), Distro: image.Properties["os_distro"],
-		SubnetCIDR: l.cidr("fixed_subnet_cidr", "10.0.0.0/24"), PodCIDR: l.cidr(pods, "10.100.0.0/16"), ServiceCIDR: l.cidr("service_cluster_ip_range", "10.254.0.0/16"),
+		// What kubeadm takes: every node has a /24 of the pods' network, of which there may be 2^16.
+		SubnetCIDR: l.cidr("fixed_subnet_cidr", "10.0.0.0/24", 1, 29), PodCIDR: l.cidr(pods, "10.100.0.0/16", 8, 24), ServiceCIDR: l.cidr("service_cluster_ip_range", "10.254.0.0/16", 12, 28),
 		DNSDomain: l.domain("dns_cluster_domain", "cluster.local"), NetworkDriver: t.NetworkDriver, APIPort: or(t.APIServerPort, 6443),
-		APIFloatingIP: cl.FloatingIPEnabled, APIAllowedCIDRs: l.cidrs("api_master_lb_allowed_cidrs"), APICertSANs: l.list("api_server_cert_sans"),
+		APIFloatingIP: cl.FloatingIPEnabled, APIAllowedCIDRs: l.cidrs("api_master_lb_allowed_cidrs"), APICertSANs: l.sans("api_server_cert_sans"),
 		LBProvider: l.text("octavia_provider", ""), ServerGroupPolicy: l.choice("server_group_policies", s.Defaults.AffinityPolicy, "soft-anti-affinity", "anti-affinity", "soft-affinity", "affinity"),
 		PodNetworkMode:     l.choice("pod_network_mode", ops.PodsOverlay, ops.PodsOverlay, ops.PodsRouted),
 		VolumeDeletePolicy: l.choice("volume_delete_policy", ops.KeepVolumes, ops.KeepVolumes, ops.DeleteVolumes),
-		HTTPProxy:          or(t.HTTPProxy, ""), HTTPSProxy: or(t.HTTPSProxy, ""), NoProxy: or(t.NoProxy, ""), ImageRepository: strings.TrimSuffix(l.text("container_infra_prefix", ""), "/"),
+		HTTPProxy:          or(t.HTTPProxy, ""), HTTPSProxy: or(t.HTTPSProxy, ""), NoProxy: or(t.NoProxy, ""), ImageRepository: l.registry("container_infra_prefix"),
 		NTPServers: l.hosts("ntp_servers")}
 	if len(spec.APIAllowedCIDRs) == 0 {
 		spec.APIAllowedCIDRs = l.cidrs("master_lb_allowed_cidrs")
@@ -171,12 +173,13 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 		}
 	}
 	l.flag("auto_healing_enabled", false)
-	found := findings{l.err}
-	if l.err == nil {
-		found.err = overlap(spec, pods)
-	}
-	if fatal := found.add(k.networks(cl, t, spec)); fatal != nil {
+	found := findings{errors.Join(l.err, proxies(t))}
+	err := k.networks(cl, t, spec)
+	if fatal := found.add(err); fatal != nil {
 		return spec, fatal
+	}
+	if l.err == nil && err == nil {
+		_ = found.add(overlap(cl, spec, pods)) // never fatal
 	}
 	if fatal := found.add(routable(spec)); fatal != nil {
 		return spec, fatal
@@ -201,18 +204,50 @@ func imageVersion(l *labels, image cloud.ImageInfo) string {
 }
 
 // overlap refuses networks that would shadow each other on the nodes.
-func overlap(spec *ops.ClusterSpec, podLabel string) error {
-	nets := []struct{ label, cidr string }{{"fixed_subnet_cidr", spec.SubnetCIDR}, {podLabel, spec.PodCIDR}, {"service_cluster_ip_range", spec.ServiceCIDR}}
+func overlap(cl *db.Cluster, spec *ops.ClusterSpec, podLabel string) error {
+	type net struct{ field, name, cidr string }
+	label := func(name, cidr string) net { return net{"labels." + name, "Label " + name, cidr} }
+	hosts := label("fixed_subnet_cidr", spec.SubnetCIDR)
+	switch {
+	case cl.FixedSubnet != nil:
+		hosts = net{"fixed_subnet", "Subnet " + *cl.FixedSubnet, spec.SubnetCIDR}
+	case cl.FixedNetwork != nil:
+		hosts = net{"fixed_network", "Network " + *cl.FixedNetwork, spec.SubnetCIDR}
+	}
+	nets := []net{hosts, label(podLabel, spec.PodCIDR), label("service_cluster_ip_range", spec.ServiceCIDR)}
 	for i, a := range nets {
 		for _, b := range nets[i+1:] {
 			x, err1 := netip.ParsePrefix(a.cidr)
 			y, err2 := netip.ParsePrefix(b.cidr)
 			if err1 == nil && err2 == nil && x.Overlaps(y) {
-				return about("labels."+a.label, badRequest("Label %s (%s) and label %s (%s) overlap.", a.label, a.cidr, b.label, b.cidr))
+				return about(a.field, badRequest("%s (%s) and %s (%s) overlap.", a.name, a.cidr, strings.ToLower(b.name[:1])+b.name[1:], b.cidr))
 			}
 		}
 	}
 	return nil
+}
+
+// proxies refuses those of a template that no host could be told. A template itself may have any text there, as in Magnum.
+func proxies(t *db.ClusterTemplate) error {
+	var problems error
+	refuse := func(field, expected string) { // the value is not repeated: it may hold a password
+		problems = errors.Join(problems, about("cluster_template_id", badRequest("The %s of the cluster template is not %s.", field, expected)))
+	}
+	for _, x := range []struct {
+		field string
+		value *string
+	}{{"http_proxy", t.HTTPProxy}, {"https_proxy", t.HTTPSProxy}} {
+		if x.value != nil && !userdata.ValidProxy(*x.value) {
+			refuse(x.field, "a URL of http or https, such as http://proxy.example.org:3128, with other characters percent-encoded")
+		}
+	}
+	for exempt := range strings.SplitSeq(or(t.NoProxy, ""), ",") {
+		if exempt = strings.TrimSpace(exempt); exempt != "" && !userdata.ValidExemption(exempt) {
+			refuse("no_proxy", "a comma list of hosts, domains and networks")
+			break
+		}
+	}
+	return problems
 }
 
 // networks resolves the external network and the caller's own.
@@ -234,12 +269,19 @@ func (k *checks) networks(cl *db.Cluster, t *db.ClusterTemplate, spec *ops.Clust
 		}
 		spec.NetworkID = x.ID
 	}
-	if cl.FixedSubnet != nil {
+	switch {
+	case cl.FixedSubnet != nil:
 		x, err := k.subnet(*cl.FixedSubnet, spec.NetworkID)
 		if fatal := found.add(about("fixed_subnet", err)); fatal != nil {
 			return fatal
 		}
 		spec.SubnetID, spec.NetworkID, spec.SubnetCIDR = x.ID, x.NetworkID, x.CIDR
+	case spec.NetworkID != "": // the conductor takes this one, too
+		x, err := k.firstSubnet(spec.NetworkID, *cl.FixedNetwork)
+		if fatal := found.add(about("fixed_network", err)); fatal != nil {
+			return fatal
+		}
+		spec.SubnetCIDR = x.CIDR
 	}
 	return found.err
 }
@@ -251,6 +293,9 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 	least := l.number("min_node_count", 0, 0)
 	if n := l.number("max_node_count", 0, 0); n > 0 { // those who autoscale on Magnum read the label
 		most = &n
+	}
+	if most != nil && *most < least { // no size would ever be allowed
+		l.fail("max_node_count", "less than min_node_count, "+itoa(least))
 	}
 	found := findings{l.err}
 	plan, d := &clusterPlan{cluster: cl}, demand{secGroups: 2, serverGroups: 2}
@@ -291,7 +336,7 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 		}
 		d.hosts(x.count, f, g)
 		plan.groups = append(plan.groups, g)
-		if text := unpinned(f, image); text != "" && g.Role != db.RoleMaster && g.Driver == vmDriver {
+		if text := unpinned(f, image); text != "" && f.ID != "" && g.Role != db.RoleMaster && g.Driver == vmDriver {
 			plan.warnings = append(plan.warnings, wire.Problem{Field: x.field, Severity: wire.SeverityWarning, Message: text})
 		}
 	}
