@@ -174,6 +174,9 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 	}
 	l.flag("auto_healing_enabled", false)
 	found := findings{errors.Join(l.err, proxies(t))}
+	if !userdata.ValidAPIPort(spec.APIPort) {
+		_ = found.add(about("cluster_template_id", badRequest("The apiserver_port of the cluster template, %d, is one that Kubernetes needs for something else.", spec.APIPort))) // never fatal
+	}
 	err := k.networks(cl, t, spec)
 	if fatal := found.add(err); fatal != nil {
 		return spec, fatal

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -155,7 +156,6 @@ type (
 
 const (
 	kubeadmAPI   = "kubeadm.k8s.io/v1beta4"
-	localPort    = 6443 // of the API server on every control plane, whatever the port of the endpoint
 	controlTaint = "node-role.kubernetes.io/control-plane"
 )
 
@@ -198,12 +198,20 @@ func initDocument(h Host) initConfiguration {
 			Token: h.BootstrapToken, TTL: duration(ttl), Usages: []string{"authentication"},
 			Groups: []string{"system:bootstrappers:kubeadm:default-node-token"},
 		}},
-		LocalAPIEndpoint: apiEndpoint{BindPort: localPort},
+		LocalAPIEndpoint: apiEndpoint{BindPort: localPort(h)},
 		NodeRegistration: registration(h),
 		Timeouts: timeouts{
 			ControlPlaneComponentHealthCheck: duration(10 * time.Minute), KubeletHealthCheck: duration(5 * time.Minute),
 		},
 	}
+}
+
+// localPort is where the API server of a control plane listens: at the port of the endpoint. Floating IPs do not change
+// ports, and load balancers find it there, too.
+func localPort(h Host) int {
+	_, port := splitEndpoint(h.ControlPlaneEndpoint)
+	n, _ := strconv.Atoi(port) // it was checked
+	return n
 }
 
 func clusterDocument(h Host) clusterConfiguration {
@@ -262,7 +270,7 @@ func joinDocument(h Host) joinConfiguration {
 	j.Discovery.File.KubeConfigPath = discoveryPath
 	j.Discovery.TLSBootstrapToken = h.BootstrapToken
 	if h.Role == RoleControlPlane {
-		j.ControlPlane = &joinControlPlane{LocalAPIEndpoint: apiEndpoint{BindPort: localPort}}
+		j.ControlPlane = &joinControlPlane{LocalAPIEndpoint: apiEndpoint{BindPort: localPort(h)}}
 	}
 	return j
 }

@@ -60,6 +60,12 @@ func Distros() []string { return slices.Sorted(maps.Keys(distros())) }
 // FirstVersion is the first minor version of Kubernetes that a host can have, such as v1.30.
 func FirstVersion() string { return fmt.Sprintf("v1.%d", firstMinor) }
 
+// ValidAPIPort tells whether an API server can listen at a port: not where others on its host do, or NodePorts may be.
+func ValidAPIPort(port int) bool {
+	taken := []int{2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259}
+	return !slices.Contains(taken, port) && (port < 30000 || port > 32767)
+}
+
 // ValidProxy tells whether a host can be told this proxy.
 func ValidProxy(value string) bool {
 	u, err := url.Parse(value)

@@ -261,3 +261,17 @@ func TestClusterFaults(t *testing.T) {
 		})
 	}
 }
+
+// TestPortOfTheAPI: the API is where the template says, with a load balancer and without.
+func TestPortOfTheAPI(t *testing.T) {
+	b := newBed(t)
+	b.work()
+	for name, balanced := range map[string]bool{"one": false, "three": true} {
+		id := b.one.cluster(b.one.template(object{"name": name, "apiserver_port": 8443, "master_lb_enabled": balanced}), object{"name": name, "master_count": map[bool]int{false: 1, true: 3}[balanced]})
+		b.one.await(id, "CREATE_COMPLETE")
+		if a := b.one.want(200, "GET", "/v1/clusters/"+id, nil).text("api_address"); !strings.HasSuffix(a, ":8443") {
+			t.Errorf("%s: the API is at %s", name, a)
+		}
+	}
+	refuse(t, []refusal{{"the kubelet's", b.one, "POST", "/v1/clusters", object{"cluster_template_id": b.one.template(object{"apiserver_port": 10250})}, 400, "apiserver_port"}})
+}
