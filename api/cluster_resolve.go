@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,9 +116,27 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 		return nil, fatal
 	}
 	if plan != nil {
-		plan.warnings = append(plan.warnings, warnings...)
+		plan.warnings = slices.Concat(plan.warnings, warnings, withoutEffect(t, spec))
 	}
 	return plan, found.err
+}
+
+// withoutEffect tells which attributes of a template, that every client of Magnum may set, nothing here reads.
+func withoutEffect(t *db.ClusterTemplate, spec *ops.ClusterSpec) []wire.Problem {
+	var out []wire.Problem
+	for _, x := range []struct {
+		set            bool
+		field, instead string
+	}{
+		{t.RegistryEnabled, "registry_enabled", "no registry is made"},
+		{t.InsecureRegistry != nil, "insecure_registry", "hosts trust registries by their certificates alone"},
+		{t.VolumeDriver != nil && !spec.Has(ops.AddonCinderCSI), "volume_driver", "label cinder_csi_enabled gives volumes of Cinder"},
+	} {
+		if x.set {
+			out = append(out, wire.Problem{Field: "cluster_template_id", Severity: wire.SeverityWarning, Message: "The " + x.field + " of the cluster template has no effect: " + x.instead + "."})
+		}
+	}
+	return out
 }
 
 // serviceUserRoles are those of the configured roles that the caller holds: a cluster never gets more than its creator.
@@ -190,44 +207,12 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 	return spec, found.err
 }
 
-// routable refuses routed pods where there is no router of the cluster's own to route them.
-func routable(spec *ops.ClusterSpec) error {
-	if spec.PodNetworkMode == ops.PodsRouted && (spec.NetworkID != "" || spec.ExternalNetworkID == "") {
-		return about("labels.pod_network_mode", badRequest("Label pod_network_mode=%s wants a network and router that are made for the cluster: a template with an external network, and no fixed_network.", ops.PodsRouted))
-	}
-	return nil
-}
-
 // imageVersion is the Kubernetes version of a cluster or node group; "" when there is no image to ask.
 func imageVersion(l *labels, image cloud.ImageInfo) string {
 	if image.ID == "" {
 		return ""
 	}
 	return l.version(image.Properties["kube_version"])
-}
-
-// overlap refuses networks that would shadow each other on the nodes.
-func overlap(cl *db.Cluster, spec *ops.ClusterSpec, podLabel string) error {
-	type net struct{ field, name, cidr string }
-	label := func(name, cidr string) net { return net{"labels." + name, "Label " + name, cidr} }
-	hosts := label("fixed_subnet_cidr", spec.SubnetCIDR)
-	switch {
-	case cl.FixedSubnet != nil:
-		hosts = net{"fixed_subnet", "Subnet " + *cl.FixedSubnet, spec.SubnetCIDR}
-	case cl.FixedNetwork != nil:
-		hosts = net{"fixed_network", "Network " + *cl.FixedNetwork, spec.SubnetCIDR}
-	}
-	nets := []net{hosts, label(podLabel, spec.PodCIDR), label("service_cluster_ip_range", spec.ServiceCIDR)}
-	for i, a := range nets {
-		for _, b := range nets[i+1:] {
-			x, err1 := netip.ParsePrefix(a.cidr)
-			y, err2 := netip.ParsePrefix(b.cidr)
-			if err1 == nil && err2 == nil && x.Overlaps(y) {
-				return about(a.field, badRequest("%s (%s) and %s (%s) overlap.", a.name, a.cidr, strings.ToLower(b.name[:1])+b.name[1:], b.cidr))
-			}
-		}
-	}
-	return nil
 }
 
 // proxies refuses those of a template that no host could be told. A template itself may have any text there, as in Magnum.
@@ -251,42 +236,6 @@ func proxies(t *db.ClusterTemplate) error {
 		}
 	}
 	return problems
-}
-
-// networks resolves the external network and the caller's own.
-func (k *checks) networks(cl *db.Cluster, t *db.ClusterTemplate, spec *ops.ClusterSpec) error {
-	var found findings
-	if t.ExternalNetworkID != nil {
-		x, err := k.externalNetwork(*t.ExternalNetworkID)
-		if fatal := found.add(about("cluster_template_id", err)); fatal != nil {
-			return fatal
-		}
-		spec.ExternalNetworkID = x.ID
-	} else if spec.APIFloatingIP {
-		found.err = about("floating_ip_enabled", badRequest("floating_ip_enabled needs an external network: set external_network_id in the cluster template."))
-	}
-	if cl.FixedNetwork != nil {
-		x, err := k.networkByName("fixed_network", *cl.FixedNetwork)
-		if fatal := found.add(about("fixed_network", err)); fatal != nil {
-			return fatal
-		}
-		spec.NetworkID = x.ID
-	}
-	switch {
-	case cl.FixedSubnet != nil:
-		x, err := k.subnet(*cl.FixedSubnet, spec.NetworkID)
-		if fatal := found.add(about("fixed_subnet", err)); fatal != nil {
-			return fatal
-		}
-		spec.SubnetID, spec.NetworkID, spec.SubnetCIDR = x.ID, x.NetworkID, x.CIDR
-	case spec.NetworkID != "": // the conductor takes this one, too
-		x, err := k.firstSubnet(spec.NetworkID, *cl.FixedNetwork)
-		if fatal := found.add(about("fixed_network", err)); fatal != nil {
-			return fatal
-		}
-		spec.SubnetCIDR = x.CIDR
-	}
-	return found.err
 }
 
 // defaultGroups makes default-master and default-worker, and compares what all of it needs with the quotas.

@@ -347,4 +347,11 @@ func TestPreflightWarns(t *testing.T) {
 	if l := b.one.want(200, "POST", "/v1/clusters/preflight", with(body, object{"flavor_id": "nope"})).list("problems"); len(l) != 1 || l[0]["severity"] != "error" {
 		t.Errorf("of a flavor that is not there: %v", l)
 	}
+	idle := b.one.template(object{"registry_enabled": true, "insecure_registry": "registry:5000", "volume_driver": "cinder"})
+	all := fmt.Sprint(b.one.want(200, "POST", "/v1/clusters/preflight", object{"cluster_template_id": idle}).list("problems"))
+	for _, name := range []string{"registry_enabled", "insecure_registry", "volume_driver"} {
+		if !contains(all, "The "+name+" of the cluster template has no effect") {
+			t.Errorf("nothing is said of %s: %s", name, all)
+		}
+	}
 }
