@@ -83,8 +83,9 @@ func (l *labels) list(name string) []string {
 func (l *labels) cidrs(name string) []string {
 	out := l.list(name)
 	for _, v := range out {
-		if _, err := netip.ParsePrefix(v); err != nil {
-			l.fail(name, "a comma list of networks such as 10.0.0.0/8 is expected")
+		if p, err := netip.ParsePrefix(v); err != nil || !p.Addr().Is4() {
+			l.fail(name, "a comma list of networks of IPv4 such as 10.0.0.0/8 is expected")
+			break
 		}
 	}
 	return out
