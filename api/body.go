@@ -272,6 +272,19 @@ func (f *form) List(name string) []string {
 	return l
 }
 
+// Decode reads what has a form of its own, which is expected.
+func (f *form) Decode(name, expected string, into any) {
+	v := f.value(name)
+	if v == nil {
+		return
+	}
+	d := json.NewDecoder(bytes.NewReader(v))
+	d.DisallowUnknownFields()
+	if d.Decode(into) != nil {
+		f.fail(name, "Wrong type. Expected %s.", expected)
+	}
+}
+
 // Ignore accepts attributes that have no effect.
 func (f *form) Ignore(names ...string) {
 	for _, n := range names {

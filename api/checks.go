@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/userdata"
 )
 
 // checks looks at the cloud with the caller's own rights: what the caller cannot see cannot be built with.
@@ -52,6 +53,8 @@ func (k *checks) image(nameOrID string) (cloud.ImageInfo, error) {
 		return cloud.ImageInfo{}, badRequest("Image %s is not active but %s.", nameOrID, l[0].Status)
 	case l[0].Properties["os_distro"] == "":
 		return cloud.ImageInfo{}, badRequest("Image doesn't contain os_distro field: set the property os_distro of image %s.", nameOrID)
+	case !slices.Contains(userdata.Distros(), l[0].Properties["os_distro"]):
+		return cloud.ImageInfo{}, badRequest("Image %s has os_distro %s, expecting one of %s.", nameOrID, l[0].Properties["os_distro"], strings.Join(userdata.Distros(), ", "))
 	}
 	return l[0], nil
 }
@@ -133,8 +136,27 @@ func (k *checks) subnet(nameOrID, networkID string) (cloud.Subnet, error) {
 		return cloud.Subnet{}, badRequest("Unable to find fixed_subnet %s.", nameOrID)
 	case len(l) > 1:
 		return cloud.Subnet{}, fail(http.StatusConflict, "Multiple subnets exist with same name '%s'. Please use the subnet id instead.", nameOrID)
+	case l[0].IPVersion != 4:
+		return cloud.Subnet{}, badRequest("Subnet %s (fixed_subnet) is not of IPv4, which hosts need.", nameOrID)
 	}
 	return l[0], nil
+}
+
+// firstSubnet finds the subnet that hosts are on when only a network was named.
+func (k *checks) firstSubnet(networkID, name string) (cloud.Subnet, error) {
+	n, err := k.clients.Network()
+	if err != nil {
+		return cloud.Subnet{}, err
+	}
+	l, err := n.Subnets(k.ctx, "", networkID)
+	if err != nil {
+		return cloud.Subnet{}, err
+	}
+	i := slices.IndexFunc(l, func(x cloud.Subnet) bool { return x.IPVersion == 4 })
+	if i < 0 {
+		return cloud.Subnet{}, badRequest("Network %s (fixed_network) has no IPv4 subnet.", name)
+	}
+	return l[i], nil
 }
 
 func (k *checks) zones(label string, zones []string) error {

@@ -162,12 +162,22 @@ func readClusterChange(before, after map[string]any, minor int) (clusterChange, 
 func changed(before, after map[string]any) []string {
 	var l []string
 	for name := range union(before, after) {
-		if fmt.Sprint(before[name]) != fmt.Sprint(after[name]) {
+		if asText(before[name]) != asText(after[name]) {
 			l = append(l, name)
 		}
 	}
 	slices.Sort(l)
 	return l
+}
+
+// asText is the same text for what is the same: 3 and 3.0, or a label 1 and "1". Texts in maps and lists are quoted, so
+// that none looks like several.
+func asText(v any) string {
+	switch v.(type) {
+	case map[string]any, []any:
+		return fmt.Sprintf("%q", v)
+	}
+	return fmt.Sprint(v)
 }
 
 func union(a, b map[string]any) map[string]any {

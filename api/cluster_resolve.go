@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
 	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
+	"github.com/jeroboam-cloud/jeroboam/drivers/userdata"
 )
 
 func hexByte(s string) uint64 {
@@ -116,9 +116,27 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 		return nil, fatal
 	}
 	if plan != nil {
-		plan.warnings = append(plan.warnings, warnings...)
+		plan.warnings = slices.Concat(plan.warnings, warnings, withoutEffect(t, spec))
 	}
 	return plan, found.err
+}
+
+// withoutEffect tells which attributes of a template, that every client of Magnum may set, nothing here reads.
+func withoutEffect(t *db.ClusterTemplate, spec *ops.ClusterSpec) []wire.Problem {
+	var out []wire.Problem
+	for _, x := range []struct {
+		set            bool
+		field, instead string
+	}{
+		{t.RegistryEnabled, "registry_enabled", "no registry is made"},
+		{t.InsecureRegistry != nil, "insecure_registry", "hosts trust registries by their certificates alone"},
+		{t.VolumeDriver != nil && !spec.Has(ops.AddonCinderCSI), "volume_driver", "label cinder_csi_enabled gives volumes of Cinder"},
+	} {
+		if x.set {
+			out = append(out, wire.Problem{Field: "cluster_template_id", Severity: wire.SeverityWarning, Message: "The " + x.field + " of the cluster template has no effect: " + x.instead + "."})
+		}
+	}
+	return out
 }
 
 // serviceUserRoles are those of the configured roles that the caller holds: a cluster never gets more than its creator.
@@ -151,13 +169,14 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 		pods = "calico_ipv4pool"
 	}
 	spec := &ops.ClusterSpec{KubernetesVersion: imageVersion(l, image), Distro: image.Properties["os_distro"],
-		SubnetCIDR: l.cidr("fixed_subnet_cidr", "10.0.0.0/24"), PodCIDR: l.cidr(pods, "10.100.0.0/16"), ServiceCIDR: l.cidr("service_cluster_ip_range", "10.254.0.0/16"),
+		// What kubeadm takes: every node has a /24 of the pods' network, of which there may be 2^16.
+		SubnetCIDR: l.cidr("fixed_subnet_cidr", "10.0.0.0/24", 1, 29), PodCIDR: l.cidr(pods, "10.100.0.0/16", 8, 24), ServiceCIDR: l.cidr("service_cluster_ip_range", "10.254.0.0/16", 12, 28),
 		DNSDomain: l.domain("dns_cluster_domain", "cluster.local"), NetworkDriver: t.NetworkDriver, APIPort: or(t.APIServerPort, 6443),
-		APIFloatingIP: cl.FloatingIPEnabled, APIAllowedCIDRs: l.cidrs("api_master_lb_allowed_cidrs"), APICertSANs: l.list("api_server_cert_sans"),
+		APIFloatingIP: cl.FloatingIPEnabled, APIAllowedCIDRs: l.cidrs("api_master_lb_allowed_cidrs"), APICertSANs: l.sans("api_server_cert_sans"),
 		LBProvider: l.text("octavia_provider", ""), ServerGroupPolicy: l.choice("server_group_policies", s.Defaults.AffinityPolicy, "soft-anti-affinity", "anti-affinity", "soft-affinity", "affinity"),
 		PodNetworkMode:     l.choice("pod_network_mode", ops.PodsOverlay, ops.PodsOverlay, ops.PodsRouted),
 		VolumeDeletePolicy: l.choice("volume_delete_policy", ops.KeepVolumes, ops.KeepVolumes, ops.DeleteVolumes),
-		HTTPProxy:          or(t.HTTPProxy, ""), HTTPSProxy: or(t.HTTPSProxy, ""), NoProxy: or(t.NoProxy, ""), ImageRepository: strings.TrimSuffix(l.text("container_infra_prefix", ""), "/"),
+		HTTPProxy:          or(t.HTTPProxy, ""), HTTPSProxy: or(t.HTTPSProxy, ""), NoProxy: or(t.NoProxy, ""), ImageRepository: l.registry("container_infra_prefix"),
 		NTPServers: l.hosts("ntp_servers")}
 	if len(spec.APIAllowedCIDRs) == 0 {
 		spec.APIAllowedCIDRs = l.cidrs("master_lb_allowed_cidrs")
@@ -171,25 +190,21 @@ func (s *Server) clusterSpec(k *checks, cl *db.Cluster, t *db.ClusterTemplate, i
 		}
 	}
 	l.flag("auto_healing_enabled", false)
-	found := findings{l.err}
-	if l.err == nil {
-		found.err = overlap(spec, pods)
+	found := findings{errors.Join(l.err, proxies(t))}
+	if !userdata.ValidAPIPort(spec.APIPort) {
+		_ = found.add(about("cluster_template_id", badRequest("The apiserver_port of the cluster template, %d, is one that Kubernetes needs for something else.", spec.APIPort))) // never fatal
 	}
-	if fatal := found.add(k.networks(cl, t, spec)); fatal != nil {
+	err := k.networks(cl, t, spec)
+	if fatal := found.add(err); fatal != nil {
 		return spec, fatal
+	}
+	if l.err == nil && err == nil {
+		_ = found.add(overlap(cl, spec, pods)) // never fatal
 	}
 	if fatal := found.add(routable(spec)); fatal != nil {
 		return spec, fatal
 	}
 	return spec, found.err
-}
-
-// routable refuses routed pods where there is no router of the cluster's own to route them.
-func routable(spec *ops.ClusterSpec) error {
-	if spec.PodNetworkMode == ops.PodsRouted && (spec.NetworkID != "" || spec.ExternalNetworkID == "") {
-		return about("labels.pod_network_mode", badRequest("Label pod_network_mode=%s wants a network and router that are made for the cluster: a template with an external network, and no fixed_network.", ops.PodsRouted))
-	}
-	return nil
 }
 
 // imageVersion is the Kubernetes version of a cluster or node group; "" when there is no image to ask.
@@ -200,48 +215,27 @@ func imageVersion(l *labels, image cloud.ImageInfo) string {
 	return l.version(image.Properties["kube_version"])
 }
 
-// overlap refuses networks that would shadow each other on the nodes.
-func overlap(spec *ops.ClusterSpec, podLabel string) error {
-	nets := []struct{ label, cidr string }{{"fixed_subnet_cidr", spec.SubnetCIDR}, {podLabel, spec.PodCIDR}, {"service_cluster_ip_range", spec.ServiceCIDR}}
-	for i, a := range nets {
-		for _, b := range nets[i+1:] {
-			x, err1 := netip.ParsePrefix(a.cidr)
-			y, err2 := netip.ParsePrefix(b.cidr)
-			if err1 == nil && err2 == nil && x.Overlaps(y) {
-				return about("labels."+a.label, badRequest("Label %s (%s) and label %s (%s) overlap.", a.label, a.cidr, b.label, b.cidr))
-			}
+// proxies refuses those of a template that no host could be told. A template itself may have any text there, as in Magnum.
+func proxies(t *db.ClusterTemplate) error {
+	var problems error
+	refuse := func(field, expected string) { // the value is not repeated: it may hold a password
+		problems = errors.Join(problems, about("cluster_template_id", badRequest("The %s of the cluster template is not %s.", field, expected)))
+	}
+	for _, x := range []struct {
+		field string
+		value *string
+	}{{"http_proxy", t.HTTPProxy}, {"https_proxy", t.HTTPSProxy}} {
+		if x.value != nil && !userdata.ValidProxy(*x.value) {
+			refuse(x.field, "a URL of http or https, such as http://proxy.example.org:3128, with other characters percent-encoded")
 		}
 	}
-	return nil
-}
-
-// networks resolves the external network and the caller's own.
-func (k *checks) networks(cl *db.Cluster, t *db.ClusterTemplate, spec *ops.ClusterSpec) error {
-	var found findings
-	if t.ExternalNetworkID != nil {
-		x, err := k.externalNetwork(*t.ExternalNetworkID)
-		if fatal := found.add(about("cluster_template_id", err)); fatal != nil {
-			return fatal
+	for exempt := range strings.SplitSeq(or(t.NoProxy, ""), ",") {
+		if exempt = strings.TrimSpace(exempt); exempt != "" && !userdata.ValidExemption(exempt) {
+			refuse("no_proxy", "a comma list of hosts, domains and networks")
+			break
 		}
-		spec.ExternalNetworkID = x.ID
-	} else if spec.APIFloatingIP {
-		found.err = about("floating_ip_enabled", badRequest("floating_ip_enabled needs an external network: set external_network_id in the cluster template."))
 	}
-	if cl.FixedNetwork != nil {
-		x, err := k.networkByName("fixed_network", *cl.FixedNetwork)
-		if fatal := found.add(about("fixed_network", err)); fatal != nil {
-			return fatal
-		}
-		spec.NetworkID = x.ID
-	}
-	if cl.FixedSubnet != nil {
-		x, err := k.subnet(*cl.FixedSubnet, spec.NetworkID)
-		if fatal := found.add(about("fixed_subnet", err)); fatal != nil {
-			return fatal
-		}
-		spec.SubnetID, spec.NetworkID, spec.SubnetCIDR = x.ID, x.NetworkID, x.CIDR
-	}
-	return found.err
+	return problems
 }
 
 // defaultGroups makes default-master and default-worker, and compares what all of it needs with the quotas.
@@ -251,6 +245,9 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 	least := l.number("min_node_count", 0, 0)
 	if n := l.number("max_node_count", 0, 0); n > 0 { // those who autoscale on Magnum read the label
 		most = &n
+	}
+	if most != nil && *most < least { // no size would ever be allowed
+		l.fail("max_node_count", "less than min_node_count, "+itoa(least))
 	}
 	found := findings{l.err}
 	plan, d := &clusterPlan{cluster: cl}, demand{secGroups: 2, serverGroups: 2}
@@ -291,7 +288,7 @@ func (s *Server) defaultGroups(k *checks, cl *db.Cluster, r *clusterRequest, t *
 		}
 		d.hosts(x.count, f, g)
 		plan.groups = append(plan.groups, g)
-		if text := unpinned(f, image); text != "" && g.Role != db.RoleMaster && g.Driver == vmDriver {
+		if text := unpinned(f, image); text != "" && f.ID != "" && g.Role != db.RoleMaster && g.Driver == vmDriver {
 			plan.warnings = append(plan.warnings, wire.Problem{Field: x.field, Severity: wire.SeverityWarning, Message: text})
 		}
 	}

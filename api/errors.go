@@ -65,6 +65,7 @@ func writeError(c echo.Context, err error) {
 		return
 	}
 	status, detail, routing := classify(err)
+	detail = strings.NewReplacer("\r", "", "\n", " ").Replace(detail)
 	ctx := c.Request().Context()
 	if status >= 500 && !errors.Is(err, context.Canceled) {
 		log.From(ctx).Error("request failed", zap.Error(err))

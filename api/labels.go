@@ -2,13 +2,17 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"golang.org/x/mod/semver"
+
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers/userdata"
 )
 
 // labels reads the labels that mean something to us. Others are stored and returned; wrong values of those that we know are
@@ -53,11 +57,15 @@ func (l *labels) number(name string, fallback, least int) int {
 	return n
 }
 
-func (l *labels) cidr(name, fallback string) string {
+// cidr is a network of IPv4 whose prefix has least to most bits.
+func (l *labels) cidr(name, fallback string, least, most int) string {
 	v := l.text(name, fallback)
 	p, err := netip.ParsePrefix(v)
-	if v != "" && (err != nil || p.Masked() != p) {
-		l.fail(name, "a network such as 10.0.0.0/24 is expected")
+	switch {
+	case err != nil || p.Masked() != p || !p.Addr().Is4():
+		l.fail(name, "a network of IPv4 such as 10.0.0.0/24 is expected")
+	case p.Bits() < least || p.Bits() > most:
+		l.fail(name, fmt.Sprintf("a network from /%d to /%d is expected", least, most))
 	}
 	return v
 }
@@ -75,8 +83,9 @@ func (l *labels) list(name string) []string {
 func (l *labels) cidrs(name string) []string {
 	out := l.list(name)
 	for _, v := range out {
-		if _, err := netip.ParsePrefix(v); err != nil {
-			l.fail(name, "a comma list of networks such as 10.0.0.0/8 is expected")
+		if p, err := netip.ParsePrefix(v); err != nil || !p.Addr().Is4() {
+			l.fail(name, "a comma list of networks of IPv4 such as 10.0.0.0/8 is expected")
+			break
 		}
 	}
 	return out
@@ -86,12 +95,33 @@ func (l *labels) cidrs(name string) []string {
 func (l *labels) hosts(name string) []string {
 	out := l.list(name)
 	for _, v := range out {
-		if _, err := netip.ParseAddr(v); err != nil && (!dnsName.MatchString(v) || len(v) > 253) {
+		if !userdata.ValidHost(v) {
 			l.fail(name, "a comma list of host names or addresses is expected")
 			break
 		}
 	}
 	return out
+}
+
+// sans are what a certificate may be for: names, also of all hosts of a domain, and addresses.
+func (l *labels) sans(name string) []string {
+	out := l.list(name)
+	for _, v := range out {
+		if !userdata.ValidSAN(v) {
+			l.fail(name, "a comma list of host names, such as *.example.org, or addresses is expected")
+			break
+		}
+	}
+	return out
+}
+
+// registry is what the names of images begin with, without a slash at the end; "" for none.
+func (l *labels) registry(name string) string {
+	v := strings.TrimSuffix(l.text(name, ""), "/")
+	if v != "" && !userdata.ValidImageRepository(v) {
+		l.fail(name, "the beginning of images' names, such as registry.example.org/k8s, is expected")
+	}
+	return v
 }
 
 var dnsName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
@@ -136,8 +166,11 @@ func (l *labels) version(image string) string {
 	case tag == "":
 		v = image
 	}
-	if !versionForm.MatchString(v) {
+	switch {
+	case !versionForm.MatchString(v):
 		l.fail("kube_tag", "a version such as v1.37.2 is expected")
+	case semver.Compare(semver.MajorMinor(v), userdata.FirstVersion()) < 0:
+		l.fail("kube_tag", "Kubernetes "+v+" is too old, the first is "+userdata.FirstVersion())
 	}
 	return v
 }

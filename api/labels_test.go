@@ -34,7 +34,7 @@ func TestLabelVersion(t *testing.T) {
 func TestLabelValuesAreRefused(t *testing.T) {
 	for name, read := range map[string]func(*labels){
 		"boot_volume_size":        func(l *labels) { l.number("boot_volume_size", 0, 0) },
-		"fixed_subnet_cidr":       func(l *labels) { l.cidr("fixed_subnet_cidr", "") },
+		"fixed_subnet_cidr":       func(l *labels) { l.cidr("fixed_subnet_cidr", "", 8, 24) },
 		"dns_cluster_domain":      func(l *labels) { l.domain("dns_cluster_domain", "") },
 		"auto_healing_enabled":    func(l *labels) { l.flag("auto_healing_enabled", false) },
 		"master_lb_allowed_cidrs": func(l *labels) { l.cidrs("master_lb_allowed_cidrs") },

@@ -1,10 +1,10 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -44,25 +44,22 @@ func (s *Server) writeMaintenance(c echo.Context, v *db.ClusterView) error {
 
 // setMaintenance replaces all of it. What an answer has beside is taken back and means nothing.
 func (s *Server) setMaintenance(c echo.Context) error {
-	body, err := readBody(c)
+	f, err := newForm(c, "maintenance")
 	if err != nil {
 		return err
 	}
-	var m struct {
-		ops.Maintenance
-		Open       json.RawMessage `json:"open"`
-		NextWindow json.RawMessage `json:"next_window"`
-		Hibernated json.RawMessage `json:"hibernated"`
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&m); err != nil || d.More() {
-		return badRequest("Invalid input for field/attribute maintenance. Value: '%s'. %v", shorten(body), err)
+	f.Ignore("open", "next_window", "hibernated")
+	m := ops.Maintenance{TimeZone: or(f.String("time_zone", maxText), ""), AutoUpgrade: or(f.Bool("auto_upgrade"), false)}
+	f.Decode("windows", "a list of objects with days, time and duration, which is minutes", &m.Windows)
+	f.Decode("hibernate", "a list of objects with days and time", &m.Hibernate)
+	f.Decode("resume", "a list of objects with days and time", &m.Resume)
+	if err := f.done(); err != nil {
+		return err
 	}
 	if err := m.Check(); err != nil {
-		return badRequest("Invalid input for field/attribute maintenance. %s", err)
+		return badRequest("Invalid input for field/attribute maintenance. %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	raw, err := json.Marshal(m.Maintenance)
+	raw, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("encoding the maintenance of a cluster: %w", err)
 	}

@@ -192,7 +192,7 @@ func checkNodeGroup(g *db.NodeGroup) error {
 			return invalid("node_labels", why)
 		}
 	}
-	for _, t := range g.NodeTaints {
+	for i, t := range g.NodeTaints {
 		if t.Key == "" || !slices.Contains([]string{"NoSchedule", "PreferNoSchedule", "NoExecute"}, t.Effect) {
 			return invalid("node_taints", "a taint needs a key and an effect of NoSchedule, PreferNoSchedule or NoExecute")
 		}
@@ -201,6 +201,10 @@ func checkNodeGroup(g *db.NodeGroup) error {
 		}
 		if why := syntaxProblem(t.Key, t.Value); why != "" {
 			return invalid("node_taints", why)
+		}
+		same := func(x db.Taint) bool { return x.Key == t.Key && x.Effect == t.Effect }
+		if slices.ContainsFunc(g.NodeTaints[:i], same) { // a kubelet would not start
+			return invalid("node_taints", "taint "+t.Key+":"+t.Effect+" is there twice")
 		}
 	}
 	return nil

@@ -32,6 +32,9 @@ func noNUL(next echo.HandlerFunc) echo.HandlerFunc {
 
 // onlyQuery refuses query parameters that the endpoint does not have.
 func onlyQuery(c echo.Context, known ...string) error {
+	if _, err := url.ParseQuery(c.Request().URL.RawQuery); err != nil { // what cannot be read would count as not given
+		return badRequest("The query of the address cannot be read: %s.", err)
+	}
 	for _, name := range slices.Sorted(mapKeys(c.QueryParams())) {
 		if !slices.Contains(known, name) {
 			return badRequest("Unknown argument: %q", name)

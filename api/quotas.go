@@ -92,8 +92,8 @@ func (s *Server) quotaOfProject(echo.Context) error {
 	return badRequest("Missing argument: \"resource\"")
 }
 
-// readQuota reads the body of a create or update: a plain object in both.
-func readQuota(c echo.Context, project string) (*db.Quota, error) {
+// readQuota reads the body of a create or update: a plain object in both. Project and resource are those that it need not name.
+func readQuota(c echo.Context, project, resource string) (*db.Quota, error) {
 	f, err := newForm(c, "quota")
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func readQuota(c echo.Context, project string) (*db.Quota, error) {
 	if project == "" {
 		f.Required("project_id")
 	}
-	q := &db.Quota{ProjectID: or(f.String("project_id", maxText), project), Resource: or(f.Choice("resource", db.QuotaResource, db.QuotaBaremetal), db.QuotaResource),
+	q := &db.Quota{ProjectID: or(f.String("project_id", maxText), project), Resource: or(f.Choice("resource", db.QuotaResource, db.QuotaBaremetal), resource),
 		HardLimit: or(f.Int("hard_limit", 0, math.MaxInt32), defaultHardLimit)}
 	return q, f.done()
 }
@@ -111,7 +111,7 @@ func (s *Server) createQuota(c echo.Context) error {
 	if err := onlyQuery(c); err != nil {
 		return err
 	}
-	q, err := readQuota(c, "")
+	q, err := readQuota(c, "", db.QuotaResource)
 	if err != nil {
 		return err
 	}
@@ -155,12 +155,15 @@ func (s *Server) updateQuota(c echo.Context) error {
 		return err
 	}
 	project, resource := c.Param("project"), c.Param("resource")
-	change, err := readQuota(c, project)
+	change, err := readQuota(c, project, resource)
 	if err != nil {
 		return err
 	}
 	if change.ProjectID != project {
 		return badRequest("Invalid input for field/attribute project_id. Value: '%s'. It is not the project of the address.", change.ProjectID)
+	}
+	if change.Resource != resource {
+		return badRequest("Invalid input for field/attribute resource. Value: '%s'. It is not the resource of the address.", change.Resource)
 	}
 	q, err := s.Store.UpdateQuota(c.Request().Context(), project, resource, change.HardLimit, s.Now())
 	if errors.Is(err, db.ErrNotFound) {

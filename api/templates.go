@@ -83,7 +83,11 @@ func (s *Server) getTemplate(c echo.Context) error {
 		return err
 	}
 	if !t.Public { // a public template is for everybody
-		if err := s.allowTarget(c, "clustertemplate:get", "clustertemplate:get_one_all_projects", t.ProjectID, t.UserID); err != nil && t.ProjectID == callerOf(c).ProjectID {
+		who, projectID, userID := callerOf(c), t.ProjectID, t.UserID
+		if !who.admin && projectID != who.ProjectID { // a cluster of the caller's project was made from it
+			projectID, userID = who.ProjectID, who.UserID
+		}
+		if err := s.allowTarget(c, "clustertemplate:get", "clustertemplate:get_one_all_projects", projectID, userID); err != nil {
 			return err
 		}
 	}

@@ -25,9 +25,13 @@ func (s shell) runBench(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintf(s.stderr, "Usage: %s bench COMMAND\n\nCommands:\n  overhead CLUSTER  %s\n  work KIND         do the work of such a measurement on this machine: %s\n",
 		name, overheadCommand().help, strings.Join(overhead.Works(), ", "))
-	if len(args) > 0 && strings.TrimLeft(args[0], "-") == "help" {
+	switch {
+	case len(args) == 0:
+		return 2
+	case asksForHelp(args[0]):
 		return 0
 	}
+	fmt.Fprintf(s.stderr, "\n%s bench: there is no command %q\n", name, args[0])
 	return 2
 }
 

@@ -83,17 +83,22 @@ func (s shell) runCluster(ctx context.Context, args []string) int {
 	switch {
 	case len(args) == 0:
 		return 2
-	case args[0] == "-h", args[0] == "--help", args[0] == "-help", args[0] == "help":
+	case slices.ContainsFunc(args, asksForHelp):
 		return 0
 	}
 	fmt.Fprintf(s.stderr, "\n%s cluster: there is no command %q\n", name, strings.Join(args, " "))
 	return 2
 }
 
+// asksForHelp tells it of a word where a command was expected.
+func asksForHelp(word string) bool {
+	return slices.Contains([]string{"help", "-h", "-help", "--help"}, word)
+}
+
 func clusterUsage(s shell) {
 	fmt.Fprintf(s.stderr, "Usage: %s cluster COMMAND CLUSTER [options]\n\nClusters beyond what `openstack coe cluster` tells of them.\n\nCommands:\n", name)
 	for _, c := range clusterCommands() {
-		fmt.Fprintf(s.stderr, "  %-17s  %s\n", c.words, c.help)
+		fmt.Fprintf(s.stderr, "  %-18s  %s\n", c.words, c.help)
 	}
 	fmt.Fprintf(s.stderr, "\nWho asks is read from clouds.yaml (--os-cloud, OS_CLOUD) or the OS_* variables.\n%s cluster COMMAND --help tells the options of a command.\n", name)
 }
@@ -126,12 +131,15 @@ func (s shell) callCluster(ctx context.Context, full string, c clusterCommand, a
 	case len(positional) < c.least || len(positional) > c.most:
 		fmt.Fprintf(s.stderr, "usage: %s %s [options]\n", full, c.arguments)
 		return 2
+	case slices.Contains(positional, ""): // a script's variable that is not set: its path would be one of something else
+		fmt.Fprintf(s.stderr, "%s: an argument is empty; usage: %s %s [options]\n", full, full, c.arguments)
+		return 2
 	}
-	err = out.check()
-	if err == nil {
-		err = s.doCluster(ctx, who, out, do, positional)
+	if err := out.check(); err != nil {
+		program.PrintErrors(s.stderr, full, err)
+		return 2
 	}
-	if err != nil {
+	if err := s.doCluster(ctx, who, out, do, positional); err != nil {
 		program.PrintErrors(s.stderr, full, err)
 		return 1
 	}

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"net/url"
-	"strconv"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,7 +32,7 @@ func printKubeconfig(ctx context.Context, c *clusterCall, args []string) error {
 	if cluster.APIAddress == "" {
 		return fmt.Errorf("cluster %s has no address yet", args[0])
 	}
-	if on, err := strconv.ParseBool(cluster.Labels[ops.LabelKeystoneAuth]); err == nil && !on {
+	if on, ok := ops.ParseBool(cluster.Labels[ops.LabelKeystoneAuth]); ok && !on {
 		return fmt.Errorf("cluster %s takes no tokens of Keystone: its label %s was false when it was created; `openstack coe cluster config` writes a kubeconfig with a key", args[0], ops.LabelKeystoneAuth)
 	}
 	var authority struct {

@@ -16,9 +16,9 @@ import (
 
 func operationListFlags(f *flag.FlagSet) clusterAction {
 	active := f.Bool("active", false, "only what is under way or waits")
-	limit := f.Int("limit", 0, "show at most `NUMBER`; 0: all")
+	limit := f.Uint("limit", 0, "show at most `NUMBER`; 0: all")
 	return func(ctx context.Context, c *clusterCall, args []string) error {
-		all, err := c.api.Operations(ctx, args[0], *active, *limit)
+		all, err := c.api.Operations(ctx, args[0], *active, int(*limit))
 		if err != nil {
 			return err
 		}
@@ -181,8 +181,11 @@ func preflightFlags(f *flag.FlagSet) clusterAction {
 	number := func(option, field, help string) {
 		f.Func(option, help, func(v string) error {
 			n, err := strconv.Atoi(v)
+			if err != nil {
+				return errors.New("it is a whole number")
+			}
 			body[field] = n
-			return err
+			return nil
 		})
 	}
 	flagOf := func(option, field string, value bool, help string) {
@@ -203,22 +206,24 @@ func preflightFlags(f *flag.FlagSet) clusterAction {
 	flagOf("floating-ip-enabled", "floating_ip_enabled", true, "a floating IP")
 	flagOf("floating-ip-disabled", "floating_ip_enabled", false, "no floating IP")
 	flagOf("merge-labels", "merge_labels", true, "add --labels to the template's")
-	labels := map[string]string{}
-	f.Func("labels", "`KEY=VALUE,…`; may be given several times", func(v string) error {
-		for pair := range strings.SplitSeq(v, ",") {
-			key, value, ok := strings.Cut(pair, "=")
-			if !ok {
-				return fmt.Errorf("%q is not KEY=VALUE", pair)
-			}
-			labels[strings.TrimSpace(key)] = strings.TrimSpace(value)
+	text("discovery-url", "discovery_url", "`URL` of a discovery service, which nothing here asks")
+	var pairs []string
+	f.Func("labels", "`KEY=VALUE`; may be given several times, or once as KEY=VALUE,KEY=VALUE", func(v string) error {
+		if !strings.Contains(v, "=") {
+			return fmt.Errorf("%q is not KEY=VALUE", v)
 		}
+		pairs = append(pairs, v)
 		return nil
 	})
 	return func(ctx context.Context, c *clusterCall, args []string) error {
 		if len(args) > 0 {
 			body["name"] = args[0]
 		}
-		if len(labels) > 0 {
+		if len(pairs) > 0 {
+			labels, err := labelsOf(pairs)
+			if err != nil {
+				return err
+			}
 			body["labels"] = labels
 		}
 		found, notes, err := c.api.preflight(ctx, body)
@@ -244,4 +249,24 @@ func preflightFlags(f *flag.FlagSet) clusterAction {
 		}
 		return errProblems
 	}
+}
+
+// labelsOf reads options --labels as `openstack coe` does: one by itself may have several labels, between commas or
+// semicolons; otherwise commas belong to the value. Values of a key that comes again are joined.
+func labelsOf(pairs []string) (map[string]string, error) {
+	if len(pairs) == 1 && strings.Count(pairs[0], "=") > 1 {
+		pairs = strings.Split(strings.ReplaceAll(pairs[0], ";", ","), ",")
+	}
+	labels := map[string]string{}
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, fmt.Errorf("--labels %q is not KEY=VALUE", pair)
+		}
+		if had, again := labels[key]; again {
+			value = had + "," + value
+		}
+		labels[key] = value
+	}
+	return labels, nil
 }

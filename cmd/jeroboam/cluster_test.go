@@ -134,7 +134,11 @@ func TestClusterCommandsRefuse(t *testing.T) {
 		{"too much", []string{"watch", "a", "b"}, 2, "CLUSTER"},
 		{"an unknown cluster", []string{"node", "list", "nope"}, 1, "Cluster nope could not be found. (HTTP 404)"},
 		{"an unknown cluster, watched", []string{"watch", "nope"}, 1, "Cluster nope could not be found. (HTTP 404)"},
-		{"an unknown format", []string{"node", "list", "nope", "-f", "csv"}, 1, "table, json, yaml, value"},
+		{"an unknown format", []string{"node", "list", "nope", "-f", "csv"}, 2, "table, json, yaml, value"},
+		{"an empty operation", []string{"operation", "show", "nope", ""}, 2, "an argument is empty"},
+		{"less than none", []string{"operation", "list", "nope", "--limit", "-3"}, 2, "-3"},
+		{"nodes in words", []string{"preflight", "--node-count", "many"}, 2, "a whole number"},
+		{"help about a group", []string{"operation", "--help"}, 0, ""},
 		{"an unknown option", []string{"node", "list", "nope", "--fast"}, 2, "fast"},
 		{"an unknown cloud", []string{"node", "list", "nope", "--os-cloud", "yours"}, 1, `cloud "yours" not found`},
 		{"no duration", []string{"maintenance", "set", "nope", "--window", "sat 02:00"}, 2, "duration"},
@@ -191,6 +195,27 @@ func TestListingFormats(t *testing.T) {
 	}
 	if err := (output{format: "value", columns: []string{"x"}}).write(io.Discard, l); err == nil {
 		t.Error("an unknown column is not refused")
+	}
+}
+
+func TestLabels(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		pairs []string
+		want  map[string]string
+	}{
+		{"one with commas in its value", []string{"cidrs=10.0.0.0/8,11.0.0.0/8"}, map[string]string{"cidrs": "10.0.0.0/8,11.0.0.0/8"}},
+		{"several in one", []string{"a=1,b=2;c=3"}, map[string]string{"a": "1", "b": "2", "c": "3"}},
+		{"several", []string{"a=1,2", "b=x=y"}, map[string]string{"a": "1,2", "b": "x=y"}},
+		{"one again", []string{"a=1", "a=2"}, map[string]string{"a": "1,2"}},
+		{"something else among them", []string{"a=1,b=2,c"}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := labelsOf(tc.pairs)
+			if (err != nil) != (tc.want == nil) || fmt.Sprint(got) != fmt.Sprint(tc.want) {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
 	}
 }
 

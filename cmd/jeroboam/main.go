@@ -77,6 +77,9 @@ func (s shell) run(ctx context.Context, args []string) int {
 		return 2
 	}
 	switch top.Arg(0) {
+	case "help":
+		usage(top)
+		return 0
 	case "cluster":
 		return s.runCluster(ctx, top.Args()[1:])
 	case "bench":

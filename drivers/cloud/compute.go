@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -90,9 +92,12 @@ func (f Flavor) Machine() (Machine, error) {
 
 // PublicKey reads the caller's key pair.
 func (n *Compute) PublicKey(ctx context.Context, keypair string) (string, error) {
-	k, err := keypairs.Get(ctx, n.c, keypair, nil).Extract()
-	if err != nil {
+	k, err := keypairs.Get(ctx, n.c, url.PathEscape(keypair), nil).Extract()
+	switch {
+	case err != nil:
 		return "", wrap(compute, err, "reading keypair %q", keypair)
+	case k == nil || k.Name != keypair: // «..» asks for something else
+		return "", &Error{Service: compute, Action: fmt.Sprintf("reading keypair %q", keypair), Status: http.StatusNotFound, Message: "there is no such key pair"}
 	}
 	return k.PublicKey, nil
 }

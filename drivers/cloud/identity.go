@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -34,7 +35,10 @@ func (k *Identity) DomainID(ctx context.Context, name string) (string, error) {
 
 // ProjectExists is nil when there is a project with this id.
 func (k *Identity) ProjectExists(ctx context.Context, id string) error {
-	_, err := projects.Get(ctx, k.c, url.PathEscape(id)).Extract()
+	p, err := projects.Get(ctx, k.c, url.PathEscape(id)).Extract()
+	if err == nil && (p == nil || p.ID != id) { // «..» asks for something else
+		return &Error{Service: identity, Action: "looking for project " + id, Status: http.StatusNotFound, Message: "there is no such project"}
+	}
 	return wrap(identity, err, "looking for project %s", id)
 }
 

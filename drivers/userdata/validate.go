@@ -51,6 +51,46 @@ func (c *check) none(field, value string, problems []string) {
 	c.that(len(problems) == 0, field, "%q: %s", value, strings.Join(problems, "; "))
 }
 
+// The functions below tell of a value what Render would say of it in a Host: who is asked for a cluster knows before there
+// is a host.
+
+// Distros that a host can have, as images name them in os_distro.
+func Distros() []string { return slices.Sorted(maps.Keys(distros())) }
+
+// FirstVersion is the first minor version of Kubernetes that a host can have, such as v1.30.
+func FirstVersion() string { return fmt.Sprintf("v1.%d", firstMinor) }
+
+// ValidAPIPort tells whether an API server can listen at a port: not where others on its host do, or NodePorts may be.
+func ValidAPIPort(port int) bool {
+	taken := []int{2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259}
+	return !slices.Contains(taken, port) && (port < 30000 || port > 32767)
+}
+
+// ValidProxy tells whether a host can be told this proxy.
+func ValidProxy(value string) bool {
+	u, err := url.Parse(value)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && proxyPattern.MatchString(value)
+}
+
+// ValidExemption tells whether a host, domain or network can be exempted from the proxy.
+func ValidExemption(value string) bool {
+	return proxyPattern.MatchString(value) && !strings.Contains(value, ",")
+}
+
+// ValidHost tells whether a value is a name or an address.
+func ValidHost(value string) bool {
+	if addr, err := netip.ParseAddr(value); err == nil {
+		return addr.Zone() == ""
+	}
+	return len(validation.IsDNS1123Subdomain(value)) == 0
+}
+
+// ValidSAN tells whether a certificate of the API server can be for it; that may be all hosts of a domain, too.
+func ValidSAN(value string) bool { return ValidHost(strings.TrimPrefix(value, "*.")) }
+
+// ValidImageRepository tells whether names of images can begin with it.
+func ValidImageRepository(value string) bool { return imagePattern.MatchString(value) }
+
 func validate(h Host) error {
 	c := &check{}
 	c.none("name", h.Name, validation.IsDNS1123Label(h.Name))
@@ -58,7 +98,7 @@ func validate(h Host) error {
 		c.errs = append(c.errs, fmt.Errorf("distro: %w: %q", ErrUnsupportedDistro, h.Distro))
 	}
 	host, port, err := net.SplitHostPort(h.ControlPlaneEndpoint)
-	c.that(err == nil && validPort(port) && validHost(host), "control plane endpoint", "%q is not <host>:<port>", h.ControlPlaneEndpoint)
+	c.that(err == nil && validPort(port) && ValidHost(host), "control plane endpoint", "%q is not <host>:<port>", h.ControlPlaneEndpoint)
 	c.that(tokenPattern.MatchString(h.BootstrapToken), "bootstrap token", "does not have the form of one")
 	c.networks(h)
 	c.ssh(h.SSHKeys)
@@ -69,7 +109,7 @@ func validate(h Host) error {
 	c.files(h.ExtraFiles)
 	c.authorities(h.Authorities)
 	for _, server := range h.NTPServers {
-		c.that(validHost(server), "ntp server", "%q is neither a name nor an address", server)
+		c.that(ValidHost(server), "ntp server", "%q is neither a name nor an address", server)
 	}
 	c.that(h.Runtime == "" || runtimes()[h.Runtime].handler != "", "runtime", "%q is none of %s", h.Runtime, strings.Join(Runtimes(), ", "))
 	switch h.Role {
@@ -93,9 +133,9 @@ func (c *check) cluster(h Host) {
 	c.that(clusterPattern.MatchString(h.ClusterName), "cluster name", "%q has a character that is not allowed", h.ClusterName)
 	c.version(h.KubernetesVersion)
 	c.that(h.TokenTTL >= 0, "token ttl", "%s is negative", h.TokenTTL)
-	c.that(h.ImageRepository == "" || imagePattern.MatchString(h.ImageRepository), "image repository", "%q is not one", h.ImageRepository)
+	c.that(h.ImageRepository == "" || ValidImageRepository(h.ImageRepository), "image repository", "%q is not one", h.ImageRepository)
 	for _, san := range h.APIServerCertSANs {
-		c.that(validHost(strings.TrimPrefix(san, "*.")), "api server certificate", "%q is neither a name nor an address", san)
+		c.that(ValidSAN(san), "api server certificate", "%q is neither a name nor an address", san)
 	}
 }
 
@@ -174,16 +214,11 @@ func (c *check) node(h Host) {
 
 func (c *check) proxy(p Proxy) {
 	for _, field := range []struct{ name, value string }{{"http proxy", p.HTTP}, {"https proxy", p.HTTPS}} {
-		if field.value == "" {
-			continue
-		}
-		u, err := url.Parse(field.value)
 		// The value is not repeated: it may hold a password.
-		c.that(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && proxyPattern.MatchString(field.value),
-			field.name, "is not a URL of http or https, or has characters that are not percent-encoded")
+		c.that(field.value == "" || ValidProxy(field.value), field.name, "is not a URL of http or https, or has characters that are not percent-encoded")
 	}
 	for _, exempt := range p.No {
-		c.that(proxyPattern.MatchString(exempt) && !strings.Contains(exempt, ","), "no proxy", "%q is not a host, domain or CIDR", exempt)
+		c.that(ValidExemption(exempt), "no proxy", "%q is not a host, domain or CIDR", exempt)
 	}
 }
 
@@ -220,11 +255,4 @@ func printable(s string) bool {
 func validPort(port string) bool {
 	n, err := strconv.Atoi(port)
 	return err == nil && n > 0 && n < 65536
-}
-
-func validHost(host string) bool {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Zone() == ""
-	}
-	return len(validation.IsDNS1123Subdomain(host)) == 0
 }

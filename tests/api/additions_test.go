@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
@@ -183,6 +184,9 @@ func TestCancelAndRetry(t *testing.T) {
 func TestPreflight(t *testing.T) {
 	b := newBed(t)
 	template, inside := b.one.template(object{"master_lb_enabled": true}), b.one.template(object{"fixed_network": "lan", "external_network_id": nil, "floating_ip_enabled": false})
+	proxied := b.one.template(object{"http_proxy": "proxy.example.org:3128", "no_proxy": "10.0.0.0/8, .example.org"})
+	b.network("podlike", "10.100.5.0/24")
+	there := b.Left()
 	for _, tc := range []struct {
 		name   string
 		body   object
@@ -201,6 +205,19 @@ func TestPreflight(t *testing.T) {
 		{"pods that are routed nowhere", object{"cluster_template_id": inside, "labels": object{"pod_network_mode": "routed"}}, []string{"labels.pod_network_mode"}},
 		{"pods in an overlay on a network of one's own", object{"cluster_template_id": template, "fixed_network": "lan", "labels": object{"pod_network_mode": "overlay"}}, nil},
 		{"networks that overlap", object{"cluster_template_id": template, "labels": object{"calico_ipv4pool": "10.0.0.0/16"}}, []string{"labels.fixed_subnet_cidr"}},
+		{"a network of one's own among the pods", object{"cluster_template_id": template, "fixed_network": "podlike"}, []string{"fixed_network"}},
+		{"the same with its subnet", object{"cluster_template_id": template, "fixed_subnet": "podlike"}, []string{"fixed_subnet"}},
+		{"pods where a network would be made without one's own", object{"cluster_template_id": template, "fixed_network": "lan", "labels": object{"calico_ipv4pool": "10.0.0.0/16"}}, nil},
+		{"what no host can be told", object{"cluster_template_id": template, "labels": object{"api_server_cert_sans": "*.example.org,foo bar", "container_infra_prefix": "http://x y"}},
+			[]string{"labels.api_server_cert_sans", "labels.container_infra_prefix"}},
+		{"what all hosts can be told", object{"cluster_template_id": template, "labels": object{"api_server_cert_sans": "*.example.org,192.0.2.1", "container_infra_prefix": "registry.example.org:5000/k8s/"}}, nil},
+		{"IPv6", object{"cluster_template_id": template, "labels": object{"fixed_subnet_cidr": "fd00::/64", "calico_ipv4pool": "fd01::/64", "service_cluster_ip_range": "fd02::/112", "api_master_lb_allowed_cidrs": "10.0.0.0/8,2001:db8::/32"}},
+			[]string{"labels.fixed_subnet_cidr", "labels.calico_ipv4pool", "labels.service_cluster_ip_range", "labels.api_master_lb_allowed_cidrs"}},
+		{"networks that are too small", object{"cluster_template_id": template, "labels": object{"fixed_subnet_cidr": "10.0.0.0/30", "calico_ipv4pool": "10.100.0.0/25", "service_cluster_ip_range": "10.254.0.0/29"}},
+			[]string{"labels.fixed_subnet_cidr", "labels.calico_ipv4pool", "labels.service_cluster_ip_range"}},
+		{"services in too large a network", object{"cluster_template_id": template, "labels": object{"service_cluster_ip_range": "172.0.0.0/8"}}, []string{"labels.service_cluster_ip_range"}},
+		{"proxies that are none", object{"cluster_template_id": proxied}, []string{"cluster_template_id"}},
+		{"no size between least and most", object{"cluster_template_id": template, "labels": object{"min_node_count": 3, "max_node_count": 2}}, []string{"labels.max_node_count"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			problems := b.one.refusedFor(tc.body)
@@ -225,8 +242,8 @@ func TestPreflight(t *testing.T) {
 			}
 		})
 	}
-	if left := b.Left(); len(left) > 0 {
-		t.Errorf("something was made: %v", left)
+	if d := cmp.Diff(there, b.Left()); d != "" {
+		t.Errorf("something was made (-before +after):\n%s", d)
 	}
 	b.one.want(400, "POST", "/v1/clusters/preflight", "{")
 }
@@ -327,4 +344,14 @@ func TestPreflightWarns(t *testing.T) {
 		t.Errorf("problems: %v", problems)
 	}
 	b.one.want(202, "POST", "/v1/clusters", body)
+	if l := b.one.want(200, "POST", "/v1/clusters/preflight", with(body, object{"flavor_id": "nope"})).list("problems"); len(l) != 1 || l[0]["severity"] != "error" {
+		t.Errorf("of a flavor that is not there: %v", l)
+	}
+	idle := b.one.template(object{"registry_enabled": true, "insecure_registry": "registry:5000", "volume_driver": "cinder"})
+	all := fmt.Sprint(b.one.want(200, "POST", "/v1/clusters/preflight", object{"cluster_template_id": idle}).list("problems"))
+	for _, name := range []string{"registry_enabled", "insecure_registry", "volume_driver"} {
+		if !contains(all, "The "+name+" of the cluster template has no effect") {
+			t.Errorf("nothing is said of %s: %s", name, all)
+		}
+	}
 }

@@ -199,7 +199,7 @@ func TestClusterRefusals(t *testing.T) {
 		{"an unknown attribute", object{"nodes": 1}, 400, "Unknown attribute for argument cluster: nodes"},
 		{"a name with a blank", object{"name": "a b"}, 400, field + "name"}, {"a name that begins with a number", object{"name": "1a"}, 400, field + "name"}, {"a name with a newline", object{"name": "a\n"}, 400, field + "name"},
 		{"a name that is too long", object{"name": strings.Repeat("x", 243)}, 400, "242"},
-		{"an unknown key", object{"keypair": "nope"}, 404, "keypair nope"}, {"less than no nodes", object{"node_count": -1}, 400, "greater or equal to 0"}, {"nodes in words", object{"node_count": "many"}, 400, "Expected integer"},
+		{"an unknown key", object{"keypair": "nope"}, 404, "keypair nope"}, {"a key that leads elsewhere", object{"keypair": ".."}, 404, "keypair .."}, {"a key of two lines", object{"keypair": "a\nb"}, 404, "keypair a b"}, {"less than no nodes", object{"node_count": -1}, 400, "greater or equal to 0"}, {"nodes in words", object{"node_count": "many"}, 400, "Expected integer"},
 		{"no masters", object{"master_count": 0}, 400, field + "master_count"}, {"an even number of masters", object{"master_count": 2, "master_lb_enabled": true}, 400, "odd"}, {"masters without a load balancer", object{"master_count": 3}, 400, "master_lb_enabled"},
 		{"no volume", object{"docker_volume_size": 0}, 400, "greater or equal to 1"}, {"an unknown flavor", object{"flavor_id": "aaa"}, 400, "flavor_id aaa"}, {"one for masters", object{"master_flavor_id": "aaa"}, 400, "master_flavor_id aaa"},
 		{"a flavor without a disk", object{"flavor_id": "c.tiny"}, 400, "boot_volume_size"}, {"a volume size that is none", object{"labels": object{"boot_volume_size": "big"}}, 400, "boot_volume_size"},
@@ -260,4 +260,18 @@ func TestClusterFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPortOfTheAPI: the API is where the template says, with a load balancer and without.
+func TestPortOfTheAPI(t *testing.T) {
+	b := newBed(t)
+	b.work()
+	for name, balanced := range map[string]bool{"one": false, "three": true} {
+		id := b.one.cluster(b.one.template(object{"name": name, "apiserver_port": 8443, "master_lb_enabled": balanced}), object{"name": name, "master_count": map[bool]int{false: 1, true: 3}[balanced]})
+		b.one.await(id, "CREATE_COMPLETE")
+		if a := b.one.want(200, "GET", "/v1/clusters/"+id, nil).text("api_address"); !strings.HasSuffix(a, ":8443") {
+			t.Errorf("%s: the API is at %s", name, a)
+		}
+	}
+	refuse(t, []refusal{{"the kubelet's", b.one, "POST", "/v1/clusters", object{"cluster_template_id": b.one.template(object{"apiserver_port": 10250})}, 400, "apiserver_port"}})
 }

@@ -46,6 +46,9 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 	b.one.want(200, "GET", "/", nil)
 	b.one.want(413, "POST", "/v1/clusters", object{"name": strings.Repeat("x", 1<<20)})
+	for _, query := range []string{"limit=1;marker=x", "%zz=1", "sort_key=name&a=%"} { // silently none of it would count
+		b.one.want(400, "GET", "/v1/clusters?"+query, nil)
+	}
 	b.one.want(415, "PATCH", "/v1/clusters/"+id, []object{}, "Content-Type", "application/json-patch+json")
 	b.one.want(202, "PATCH", "/v1/clusters/"+id+"/?rollback=True", []object{}, "Content-Type", "application/json; charset=utf-8")
 	b.one.at("1.2").want(400, "PATCH", "/v1/clusters/"+id+"?rollback=True", []object{})

@@ -31,6 +31,12 @@ func TestMaintenance(t *testing.T) {
 			t.Errorf("%s: %s", what, a.body)
 		}
 	}
+	refuse(t, []refusal{
+		{"nothing", b.one, "PUT", path, "", 400, `Missing argument: "maintenance"`}, {"a list", b.one, "PUT", path, "[]", 400, "A JSON object is expected"},
+		{"an unknown attribute", b.one, "PUT", path, object{"frequency": 1}, 400, "Unknown attribute for argument maintenance: frequency"},
+		{"days in text", b.one, "PUT", path, object{"windows": []object{{"days": "sat"}}}, 400, "attribute windows. Value: '[{\"days\":\"sat\"}]'. Wrong type. Expected a list of objects with days, time and duration"},
+		{"two mistakes in one line", b.one, "PUT", path, object{"windows": []object{{}}}, 400, "windows/0/time"},
+	})
 	b.other.want(404, "GET", path, nil)
 	b.other.want(404, "DELETE", path, nil)
 	b.admin.want(200, "GET", path, nil)

@@ -32,6 +32,8 @@ func TestQuotas(t *testing.T) {
 		{"made by a member", b.one, "POST", "/v1/quotas", object{"project_id": b.one.project}, 403, "quota:create"},
 		{"of no project", b.admin, "POST", "/v1/quotas", object{"hard_limit": 3}, 400, "project_id"},
 		{"of a project that is not there", b.admin, "POST", "/v1/quotas", object{"project_id": "nobody"}, 404, "nobody"},
+		{"of a project that leads elsewhere", b.admin, "POST", "/v1/quotas", object{"project_id": "../users"}, 404, "../users"},
+		{"a change of another resource than the address's", b.admin, "PATCH", path, object{"resource": "BaremetalNode", "hard_limit": 3}, 400, "resource"},
 		{"of another resource", b.admin, "POST", "/v1/quotas", object{"project_id": b.one.project, "resource": "Node"}, 400, "resource"},
 		{"below none", b.admin, "POST", "/v1/quotas", object{"project_id": b.one.project, "hard_limit": -1}, 400, "hard_limit"},
 		{"an unknown attribute", b.admin, "POST", "/v1/quotas", object{"project_id": b.one.project, "limit": 1}, 400, "Unknown attribute for argument quota: limit"},

@@ -2,11 +2,28 @@ package api
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/jeroboam-cloud/jeroboam/api/policy"
 	"github.com/jeroboam-cloud/jeroboam/devstack/sim"
 )
+
+// TestRuleForAdmins: an operator can take from admins what is of other projects.
+func TestRuleForAdmins(t *testing.T) {
+	b := newBed(t)
+	template := "/v1/clustertemplates/" + b.one.template(nil)
+	b.admin.want(200, "GET", template, nil)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(`"clustertemplate:get_one_all_projects": "!"`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.server.Policy = must(policy.New(policy.Config{Dir: dir, PolicyFile: "policy.yaml", EnforceScope: true, EnforceNewDefaults: true}, t.Logf))(t)
+	b.admin.want(403, "GET", template, nil)
+	b.one.want(200, "GET", template, nil)
+}
 
 // TestLoadBalancersNeedRights: Octavia has roles of its own, and who lacks them is told so by the create.
 func TestLoadBalancersNeedRights(t *testing.T) {

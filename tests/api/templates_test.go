@@ -127,6 +127,7 @@ func TestTemplateRefusals(t *testing.T) {
 		{"a birthday", object{"created_at": "2026-01-01T00:00:00+00:00"}, 400, "created_at"},
 		{"a name that is too long", object{"name": strings.Repeat("x", 256)}, 400, field + "name"}, {"a number for a name", object{"name": 5}, 400, "Wrong type"},
 		{"an unknown image", object{"image_id": "nope"}, 400, "Image nope could not be found"}, {"an image without os_distro", object{"image_id": "cirros"}, 400, "os_distro"},
+		{"an image of another distribution", object{"image_id": "windows-2025-kube-v1.37.2"}, 400, "os_distro windows, expecting one of debian, flatcar, rocky, ubuntu"},
 		{"an unknown flavor", object{"flavor_id": "aaa"}, 400, "flavor_id aaa"}, {"an unknown flavor for masters", object{"master_flavor_id": "aaa"}, 400, "master_flavor_id aaa"},
 		{"a flavor without a disk", object{"flavor_id": "c.tiny"}, 400, "boot_volume_size"}, {"the same for masters", object{"master_flavor_id": "c.tiny", "labels": object{"boot_volume_size": 0}}, 400, "boot_volume_size"},
 		{"a volume size that is none", object{"labels": object{"boot_volume_size": "big"}}, 400, `Label boot_volume_size has value "big"`},
