@@ -31,13 +31,17 @@ type module struct {
 	unlisted bool
 }
 
-// program has a name and an import path. One with the ending of testsSuffix is the tests of that package.
+// program has a name and an import path. One with the ending of testsSuffix is the tests of that package, one with that of
+// manifestSuffix no program, but a file of the module.
 type program struct{ name, path string }
 
 // edit replaces a text of a file, which has it once.
 type edit struct{ file, old, now string }
 
-const testsSuffix = ".test"
+const (
+	testsSuffix    = ".test"
+	manifestSuffix = ".yml"
+)
 
 // wrapper is the go.mod of the module that requires this one: replacements count in the main module only, so those of the
 // required one are repeated.
@@ -143,8 +147,24 @@ func (m module) edited(folder, source string) error {
 // build makes one program in the folder that was prepared.
 func (m module) build(ctx context.Context, folder string, p program) (string, error) {
 	out := filepath.Join(folder, p.name)
+	if strings.HasSuffix(p.name, manifestSuffix) {
+		return out, m.take(ctx, folder, p.path, out)
+	}
 	_, err := m.goCommand(ctx, folder, m.arguments(p, out)...)
 	return out, err
+}
+
+// take copies a file of the module.
+func (m module) take(ctx context.Context, folder, path, out string) error {
+	where, err := m.goCommand(ctx, folder, "list", "-m", "-f", "{{.Dir}}", m.path)
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(where)), path))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, content, 0o644)
 }
 
 // arguments of the go command that builds a program.
