@@ -80,8 +80,8 @@ func (c Cache) flannelCNIImages(m module) ([]image, error) {
 	copying, err := debianPrograms(c.Root(), "/usr/bin/cp")
 	var list []image
 	for _, f := range Flannels() {
-		i := c.single(m.name, m, flannelRegistry+m.name+":"+f.Plugin, "/flannel", nil)
-		i.version = f.Plugin
+		i := c.single("flannel", m, flannelRegistry+m.name+":"+f.Plugin, "/flannel", nil)
+		i.name, i.version = m.name, f.Plugin
 		i.files = append(i.files, copying...)
 		list = append(list, i)
 	}

@@ -27,6 +27,8 @@ type module struct {
 	staging string
 	// edits are texts of the module's files that hosts of namespaces need otherwise.
 	edits []edit
+	// beside is a newer version that is built, too: with what that one requires, most is compiled once. "": there is none.
+	beside string
 	// unlisted: the checksum database does not have it.
 	unlisted bool
 }
@@ -44,7 +46,7 @@ const (
 )
 
 // wrapper is the go.mod of the module that requires this one: replacements count in the main module only, so those of the
-// required one are repeated.
+// required one are repeated. With a version beside it is made of that one's go.mod.
 func (m module) wrapper(goMod []byte) ([]byte, error) {
 	from, err := modfile.Parse("go.mod", goMod, nil)
 	if err != nil {
@@ -59,6 +61,11 @@ func (m module) wrapper(goMod []byte) ([]byte, error) {
 		steps = append(steps, to.AddGodebug(g.Key, g.Value))
 	}
 	steps = append(steps, to.AddRequire(m.path, m.version))
+	if m.beside != "" {
+		for _, r := range from.Require {
+			steps = append(steps, to.AddRequire(r.Mod.Path, r.Mod.Version))
+		}
+	}
 	for _, r := range from.Replace {
 		path, version := r.New.Path, r.New.Version
 		if version == "" { // a folder of its repository
@@ -90,30 +97,43 @@ func (m module) ldflags() string {
 
 // prepare downloads the module and writes the wrapper.
 func (m module) prepare(ctx context.Context, folder string) error {
-	out, err := m.goCommand(ctx, folder, "mod", "download", "-json", m.path+"@"+m.version)
+	dir, goMod, err := m.download(ctx, folder, m.version)
 	if err != nil {
 		return err
 	}
-	var got struct{ Dir, GoMod string }
-	if err := json.Unmarshal(out, &got); err != nil {
-		return fmt.Errorf("download %s %s: %w", m.name, m.version, err)
+	sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	goMod, err := os.ReadFile(got.GoMod)
-	if err != nil {
-		return fmt.Errorf("download %s %s: %w", m.name, m.version, err)
+	if m.beside != "" { // sums that only that one has are fetched by the build
+		if _, goMod, err = m.download(ctx, folder, m.beside); err != nil {
+			return err
+		}
 	}
 	wrapper, err := m.wrapper(goMod)
 	if err != nil {
 		return err
 	}
-	sums, err := os.ReadFile(filepath.Join(got.Dir, "go.sum"))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := m.edited(folder, got.Dir); err != nil {
+	if err := m.edited(folder, dir); err != nil {
 		return err
 	}
 	return errors.Join(os.WriteFile(filepath.Join(folder, "go.mod"), wrapper, 0o644), os.WriteFile(filepath.Join(folder, "go.sum"), sums, 0o644))
+}
+
+// download gives where a version of the module is, and its go.mod.
+func (m module) download(ctx context.Context, folder, version string) (dir string, goMod []byte, err error) {
+	out, err := m.goCommand(ctx, folder, "mod", "download", "-json", m.path+"@"+version)
+	if err != nil {
+		return "", nil, err
+	}
+	var got struct{ Dir, GoMod string }
+	if err = json.Unmarshal(out, &got); err == nil {
+		goMod, err = os.ReadFile(got.GoMod)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("download %s %s: %w", m.name, version, err)
+	}
+	return got.Dir, goMod, nil
 }
 
 // editedFolder is a copy of the module, beside the wrapper.

@@ -94,6 +94,18 @@ func TestEdits(t *testing.T) {
 	}
 }
 
+// What a version beside it requires counts as well, by the go.mod of that one.
+func TestWrapperWithAVersionBeside(t *testing.T) {
+	got, err := module{name: "thing", path: "example.org/thing", version: "v1.36.5", beside: "v1.37.2"}.wrapper([]byte("module example.org/thing\n\ngo 1.26.0\n\nrequire example.org/api v0.37.2\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "module kubernetes.test/thing\n\ngo 1.26.0\n\nrequire (\n\texample.org/thing v1.36.5\n\texample.org/api v0.37.2\n)\n"
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A file of a module is taken from where Go has the module.
 func TestFilesAreTaken(t *testing.T) {
 	folder := t.TempDir()

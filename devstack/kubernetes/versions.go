@@ -173,7 +173,9 @@ func flannelModule(version string) module {
 		programs: []program{{"flanneld", path}, {flannelManifest, "Documentation/kube-flannel.yml"}},
 		// Two of its ways to other nodes are not used: one is written in C, and what the other one needs is not published.
 		edits: []edit{{"main.go", `_ "` + path + `/pkg/backend/udp"`, ""}, {"main.go", `_ "` + path + `/pkg/backend/tencentvpc"`, ""}}}
-	if version == Flannels()[0].Version {
+	if newest := Flannels()[0].Version; version != newest {
+		m.beside = newest
+	} else {
 		m.programs = append(m.programs, program{"install-conf", path + "/cmd/install_conf"})
 	}
 	return m
