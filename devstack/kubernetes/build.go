@@ -29,8 +29,10 @@ func (c Cache) Build(ctx context.Context, source string, progress io.Writer) err
 			return err
 		}
 	}
-	if err := b.addons(ctx, Releases()[0]); err != nil {
-		return err
+	for _, r := range Releases() {
+		if err := b.addons(ctx, r); err != nil {
+			return err
+		}
 	}
 	b.say("all of it is in %s", c.folder)
 	return os.RemoveAll(filepath.Join(c.folder, "work"))
@@ -125,7 +127,7 @@ func (b *build) ownProgram(ctx context.Context, name string) error {
 
 // addons makes the programs of add-ons, which are the last to be built, and a store with their images.
 func (b *build) addons(ctx context.Context, r Release) error {
-	for _, m := range addonModules() {
+	for _, m := range addonModules(r) {
 		if err := b.module(ctx, m); err != nil {
 			return err
 		}
@@ -136,7 +138,7 @@ func (b *build) addons(ctx context.Context, r Release) error {
 	if err := b.ownProgram(ctx, "csiside"); err != nil {
 		return err
 	}
-	images, err := b.addonImages()
+	images, err := b.addonImages(r)
 	if err != nil {
 		return err
 	}

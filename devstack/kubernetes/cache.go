@@ -56,11 +56,10 @@ func (c Cache) Tree(r Release) string {
 	return filepath.Join(c.folder, "trees", r.Kubernetes+"@"+treeKey(r))
 }
 
-// Addons is a store for containerd like that of the tree, with the images of add-ons in it. There is one for the newest
-// release only.
+// Addons is a store for containerd like that of the tree, with the images of add-ons in it.
 func (c Cache) Addons(r Release) string {
-	parts := []string{treeKey(r), "3"}
-	for _, m := range addonModules() {
+	parts := []string{treeKey(r), "4"}
+	for _, m := range addonModules(r) {
 		parts = append(parts, m.version)
 	}
 	return filepath.Join(c.folder, "addons", r.Kubernetes+"@"+shortHash(parts...))
@@ -90,10 +89,12 @@ func (c Cache) Missing() []string {
 		}
 		want(c.Tree(r))
 	}
-	for _, m := range addonModules() {
+	for _, m := range addonModules(Releases()[0]) {
 		programs(m)
 	}
-	want(c.Addons(Releases()[0]))
+	for _, r := range Releases() {
+		want(c.Addons(r))
+	}
 	return out
 }
 
@@ -144,7 +145,7 @@ func publish(from, to string) error {
 
 // Program is where a program of a release is; "" when no release has one of that name.
 func (c Cache) Program(r Release, name string) string {
-	for _, m := range append(modulesOf(r), addonModules()...) {
+	for _, m := range append(modulesOf(r), addonModules(r)...) {
 		for _, p := range m.programs {
 			if p.name == name {
 				return c.program(m, name)
@@ -152,4 +153,9 @@ func (c Cache) Program(r Release, name string) string {
 		}
 	}
 	return ""
+}
+
+// FlannelManifest is where the manifest of a version is.
+func (c Cache) FlannelManifest(f Flannel) string {
+	return c.program(flannelModule(f.Version), flannelManifest)
 }

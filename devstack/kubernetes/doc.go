@@ -8,6 +8,7 @@
 //	cache      the folder, its lock and its names
 //	module     one module's programs, built
 //	archive    container images as docker-archive files
+//	images     what container images consist of; addons, those of add-ons
 //	root       Debian's part of a host image, by mmdebstrap
 //	tree       the host image of one release: programs, units, images in containerd's store
 //	csiside    stands in for two small programs beside storage plug-ins

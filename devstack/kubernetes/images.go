@@ -33,48 +33,6 @@ func (c Cache) images(r Release) ([]image, error) {
 	return append(list, proxy), nil
 }
 
-// addonImages are those of what acts in OpenStack and of what its storage plug-in needs beside it. For the registrar of
-// storage plug-ins and their probe, of which no module is published, stands a program of our own.
-func (c Cache) addonImages() ([]image, error) {
-	tools, err := fileSystems(c.Root())
-	if err != nil {
-		return nil, fmt.Errorf("image of cinder-csi-plugin: %w", err)
-	}
-	var list []image
-	for _, m := range addonModules() {
-		for _, p := range m.programs {
-			if m.name == providerModule().name { // whose pods say themselves what is to be started
-				i := c.single(p.name, m, registry+"provider-os/"+p.name+":"+m.version, "/usr/bin/"+p.name, nil)
-				i.files = append(i.files, layerFile{path: "/bin", link: "usr/bin"})
-				if p.name == "cinder-csi-plugin" {
-					i.files = append(i.files, tools...)
-				}
-				list = append(list, i)
-				continue
-			}
-			list = append(list, c.single(p.name, m, registry+"sig-storage/"+p.name+":"+m.version, "/"+p.name, []string{"/" + p.name}))
-		}
-	}
-	for _, name := range []string{"csi-node-driver-registrar", "livenessprobe"} {
-		list = append(list, image{name: name, version: ownVersion, reference: registry + "sig-storage/" + name + ":" + ownVersion, entrypoint: []string{"/csiside", name},
-			files: []layerFile{{path: "/csiside", source: c.own("csiside")}}})
-	}
-	return list, nil
-}
-
-// fileSystems is what makes, checks, grows and mounts ext4, with the libraries of all of it.
-func fileSystems(root string) ([]layerFile, error) {
-	files := []layerFile{{path: "/sbin", link: "usr/sbin"}, {path: "/lib", link: "usr/lib"}, {path: "/lib64", link: "usr/lib64"}, {path: "/etc/mke2fs.conf", source: root + "/etc/mke2fs.conf"},
-		{path: "/usr/sbin/mkfs.ext4", link: "mke2fs"}, {path: "/usr/sbin/fsck.ext4", link: "e2fsck"}}
-	var sources []string
-	for _, path := range []string{"/usr/sbin/mke2fs", "/usr/sbin/e2fsck", "/usr/sbin/resize2fs", "/usr/sbin/fsck", "/usr/sbin/blkid", "/usr/bin/mount", "/usr/bin/umount", "/usr/bin/findmnt"} {
-		files = append(files, layerFile{path: path, source: root + path})
-		sources = append(sources, root+path)
-	}
-	libraries, err := needed(root, sources)
-	return append(files, libraries...), err
-}
-
 // single is an image of one program.
 func (c Cache) single(name string, m module, reference, path string, entrypoint []string) image {
 	return image{name: name, version: m.version, reference: reference, entrypoint: entrypoint, files: []layerFile{{path: path, source: c.program(m, name)}}}

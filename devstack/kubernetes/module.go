@@ -27,20 +27,26 @@ type module struct {
 	staging string
 	// edits are texts of the module's files that hosts of namespaces need otherwise.
 	edits []edit
+	// beside is a newer version that is built, too: with what that one requires, most is compiled once. "": there is none.
+	beside string
 	// unlisted: the checksum database does not have it.
 	unlisted bool
 }
 
-// program has a name and an import path. One with the ending of testsSuffix is the tests of that package.
+// program has a name and an import path. One with the ending of testsSuffix is the tests of that package, one with that of
+// manifestSuffix no program, but a file of the module.
 type program struct{ name, path string }
 
 // edit replaces a text of a file, which has it once.
 type edit struct{ file, old, now string }
 
-const testsSuffix = ".test"
+const (
+	testsSuffix    = ".test"
+	manifestSuffix = ".yml"
+)
 
 // wrapper is the go.mod of the module that requires this one: replacements count in the main module only, so those of the
-// required one are repeated.
+// required one are repeated. With a version beside it is made of that one's go.mod.
 func (m module) wrapper(goMod []byte) ([]byte, error) {
 	from, err := modfile.Parse("go.mod", goMod, nil)
 	if err != nil {
@@ -55,6 +61,11 @@ func (m module) wrapper(goMod []byte) ([]byte, error) {
 		steps = append(steps, to.AddGodebug(g.Key, g.Value))
 	}
 	steps = append(steps, to.AddRequire(m.path, m.version))
+	if m.beside != "" {
+		for _, r := range from.Require {
+			steps = append(steps, to.AddRequire(r.Mod.Path, r.Mod.Version))
+		}
+	}
 	for _, r := range from.Replace {
 		path, version := r.New.Path, r.New.Version
 		if version == "" { // a folder of its repository
@@ -86,30 +97,43 @@ func (m module) ldflags() string {
 
 // prepare downloads the module and writes the wrapper.
 func (m module) prepare(ctx context.Context, folder string) error {
-	out, err := m.goCommand(ctx, folder, "mod", "download", "-json", m.path+"@"+m.version)
+	dir, goMod, err := m.download(ctx, folder, m.version)
 	if err != nil {
 		return err
 	}
-	var got struct{ Dir, GoMod string }
-	if err := json.Unmarshal(out, &got); err != nil {
-		return fmt.Errorf("download %s %s: %w", m.name, m.version, err)
+	sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	goMod, err := os.ReadFile(got.GoMod)
-	if err != nil {
-		return fmt.Errorf("download %s %s: %w", m.name, m.version, err)
+	if m.beside != "" { // sums that only that one has are fetched by the build
+		if _, goMod, err = m.download(ctx, folder, m.beside); err != nil {
+			return err
+		}
 	}
 	wrapper, err := m.wrapper(goMod)
 	if err != nil {
 		return err
 	}
-	sums, err := os.ReadFile(filepath.Join(got.Dir, "go.sum"))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := m.edited(folder, got.Dir); err != nil {
+	if err := m.edited(folder, dir); err != nil {
 		return err
 	}
 	return errors.Join(os.WriteFile(filepath.Join(folder, "go.mod"), wrapper, 0o644), os.WriteFile(filepath.Join(folder, "go.sum"), sums, 0o644))
+}
+
+// download gives where a version of the module is, and its go.mod.
+func (m module) download(ctx context.Context, folder, version string) (dir string, goMod []byte, err error) {
+	out, err := m.goCommand(ctx, folder, "mod", "download", "-json", m.path+"@"+version)
+	if err != nil {
+		return "", nil, err
+	}
+	var got struct{ Dir, GoMod string }
+	if err = json.Unmarshal(out, &got); err == nil {
+		goMod, err = os.ReadFile(got.GoMod)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("download %s %s: %w", m.name, version, err)
+	}
+	return got.Dir, goMod, nil
 }
 
 // editedFolder is a copy of the module, beside the wrapper.
@@ -143,8 +167,24 @@ func (m module) edited(folder, source string) error {
 // build makes one program in the folder that was prepared.
 func (m module) build(ctx context.Context, folder string, p program) (string, error) {
 	out := filepath.Join(folder, p.name)
+	if strings.HasSuffix(p.name, manifestSuffix) {
+		return out, m.take(ctx, folder, p.path, out)
+	}
 	_, err := m.goCommand(ctx, folder, m.arguments(p, out)...)
 	return out, err
+}
+
+// take copies a file of the module.
+func (m module) take(ctx context.Context, folder, path, out string) error {
+	where, err := m.goCommand(ctx, folder, "list", "-m", "-f", "{{.Dir}}", m.path)
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(where)), path))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, content, 0o644)
 }
 
 // arguments of the go command that builds a program.

@@ -94,10 +94,60 @@ func TestEdits(t *testing.T) {
 	}
 }
 
+// What a version beside it requires counts as well, by the go.mod of that one.
+func TestWrapperWithAVersionBeside(t *testing.T) {
+	got, err := module{name: "thing", path: "example.org/thing", version: "v1.36.5", beside: "v1.37.2"}.wrapper([]byte("module example.org/thing\n\ngo 1.26.0\n\nrequire example.org/api v0.37.2\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "module kubernetes.test/thing\n\ngo 1.26.0\n\nrequire (\n\texample.org/thing v1.36.5\n\texample.org/api v0.37.2\n)\n"
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A file of a module is taken from where Go has the module.
+func TestFilesAreTaken(t *testing.T) {
+	folder := t.TempDir()
+	source := filepath.Join(folder, editedFolder)
+	if err := os.Mkdir(source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m := module{name: "thing", path: "example.org/thing", version: "v1.37.2", edits: []edit{{}}}
+	own := []byte("module example.org/thing\n\ngo 1.26\n")
+	wrapper, err := m.wrapper(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string][]byte{filepath.Join(folder, "go.mod"): wrapper, filepath.Join(source, "go.mod"): own, filepath.Join(source, "thing.yml"): []byte("kind: Thing\n")} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := m.build(t.Context(), folder, program{"taken" + manifestSuffix, "thing.yml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(out); err != nil || string(got) != "kind: Thing\n" {
+		t.Errorf("%v, %s", err, got)
+	}
+}
+
 func TestReleasesGoDown(t *testing.T) {
 	for i, r := range Releases()[1:] {
 		if newer := minor(Releases()[i].Kubernetes); minor(r.Kubernetes) >= newer {
 			t.Errorf("%s does not come before 1.%s", r.Kubernetes, newer)
 		}
+	}
+}
+
+// Every release has a flannel of its own, so that an upgrade changes it.
+func TestFlannelsGoWithReleases(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range Flannels() {
+		seen[f.Version] = true
+	}
+	if len(seen) != len(Releases()) {
+		t.Errorf("%d versions of flannel for %d releases", len(seen), len(Releases()))
 	}
 }

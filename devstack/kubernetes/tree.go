@@ -92,7 +92,7 @@ func (c Cache) buildAddons(ctx context.Context, r Release) error {
 	if err != nil {
 		return err
 	}
-	more, err := c.addonImages()
+	more, err := c.addonImages(r)
 	if err != nil {
 		return err
 	}

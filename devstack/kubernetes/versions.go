@@ -18,6 +18,14 @@ func Releases() []Release {
 	}
 }
 
+// Flannel is a version of it, and the tag of its plug-in's image in its manifest.
+type Flannel struct{ Version, Plugin string }
+
+// Flannels are the versions for the releases, in the order of those: an upgrade of a cluster is one of its network, too.
+func Flannels() []Flannel {
+	return []Flannel{{"v0.28.10", "v1.9.1-flannel3"}, {"v0.28.4", "v1.9.1-flannel1"}}
+}
+
 // Versions of what is the same with every Kubernetes.
 const (
 	containerdVersion = "v2.2.1"
@@ -27,6 +35,8 @@ const (
 	attacherVersion   = "v4.13.0"
 	provisionVersion  = "v5.3.0"
 	resizerVersion    = "v1.14.0"
+	metricsVersion    = "v0.9.0"
+	flannelCNIVersion = "v0.9.1" // of the plug-ins, the last one with flannel's among them
 	debianSuite       = "bookworm"
 	// ownVersion is the tag of images whose program is this project's, since no module of theirs is published.
 	ownVersion = "jeroboam"
@@ -107,16 +117,32 @@ func gvisorModule() module {
 		edits: []edit{{"pkg/shim/v1/manager.go", "sys.SetOOMScore(cmd.Process.Pid, oomScoreMax)", "sys.SetOOMScore(cmd.Process.Pid, max(0, oomScoreMax))"}}}
 }
 
-// addonModules are what images of add-ons are made of.
-func addonModules() []module {
+// addonModules are what images of add-ons for a release are made of. With an older one there is a network only, which
+// becomes that of the newest with the cluster.
+func addonModules(r Release) []module {
+	if r != Releases()[0] {
+		return networkModules()
+	}
 	sidecar := func(name, path, version string) module {
 		return module{name: name, path: path, version: version, programs: []program{{name, path + "/cmd/" + name}}}
 	}
-	return []module{providerModule(),
+	return append(networkModules(), providerModule(),
 		sidecar("csi-attacher", "github.com/kubernetes-csi/external-attacher/v4", attacherVersion),
 		sidecar("csi-provisioner", "github.com/kubernetes-csi/external-provisioner/v5", provisionVersion),
 		sidecar("csi-resizer", "github.com/kubernetes-csi/external-resizer", resizerVersion),
+		metricsModule(),
+	)
+}
+
+const flannelManifest = "kube-flannel" + manifestSuffix
+
+// networkModules are those of flannel, in each of its versions, and of its plug-in.
+func networkModules() []module {
+	list := []module{flannelCNIModule()}
+	for _, f := range Flannels() {
+		list = append(list, flannelModule(f.Version))
 	}
+	return list
 }
 
 // AddonTags are the labels of a cluster that name the versions of the images of add-ons that there are: a release of
@@ -134,4 +160,29 @@ func providerModule() module {
 			{"openstack-cloud-controller-manager", path + "/cmd/openstack-cloud-controller-manager"},
 			{"cinder-csi-plugin", path + "/cmd/cinder-csi-plugin"},
 		}}
+}
+
+func metricsModule() module {
+	const path = "sigs.k8s.io/metrics-server"
+	return module{name: "metrics-server", path: path, version: metricsVersion, programs: []program{{"metrics-server", path + "/cmd/metrics-server"}}}
+}
+
+func flannelModule(version string) module {
+	const path = "github.com/flannel-io/flannel"
+	m := module{name: "flannel", path: path, version: version, symbols: map[string]string{path + "/pkg/version.Version": version},
+		programs: []program{{"flanneld", path}, {flannelManifest, "Documentation/kube-flannel.yml"}},
+		// Two of its ways to other nodes are not used: one is written in C, and what the other one needs is not published.
+		edits: []edit{{"main.go", `_ "` + path + `/pkg/backend/udp"`, ""}, {"main.go", `_ "` + path + `/pkg/backend/tencentvpc"`, ""}}}
+	if newest := Flannels()[0].Version; version != newest {
+		m.beside = newest
+	} else {
+		m.programs = append(m.programs, program{"install-conf", path + "/cmd/install_conf"})
+	}
+	return m
+}
+
+// flannelCNIModule is that of all plug-ins before flannel's got a place of its own, of which no module is published.
+func flannelCNIModule() module {
+	const path = "github.com/containernetworking/plugins"
+	return module{name: "flannel-cni-plugin", path: path, version: flannelCNIVersion, programs: []program{{"flannel", path + "/plugins/meta/flannel"}}}
 }

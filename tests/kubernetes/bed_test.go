@@ -73,15 +73,15 @@ func cache(t *testing.T) binaries.Cache {
 	return c
 }
 
-// namespaced makes the hypervisor. With add-ons its newest host image has the container images of those.
+// namespaced makes the hypervisor. With add-ons its host images have the container images of those.
 func namespaced(t *testing.T, addons bool, services map[string]string) *namespaces.Bed {
 	t.Helper()
 	c := cache(t)
 	images := map[string]namespaces.Image{}
-	for i, r := range binaries.Releases() {
+	for _, r := range binaries.Releases() {
 		tree := c.Tree(r)
 		image := namespaces.Image{Files: filepath.Join(tree, binaries.TreeFiles), Containerd: filepath.Join(tree, binaries.TreeContainerd)}
-		if addons && i == 0 {
+		if addons {
 			image.Containerd = c.Addons(r)
 		}
 		images[r.Kubernetes] = image

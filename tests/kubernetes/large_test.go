@@ -44,33 +44,16 @@ func TestHighlyAvailable(t *testing.T) {
 	within(t, c, "delete", func(c *cluster) { c.remove() })
 }
 
-// TestUpgrade takes a cluster to the next minor version, with what runs in it.
-func TestUpgrade(t *testing.T) {
-	b := newBed(t, impatient)
-	newest, older := binaries.Releases()[0].Kubernetes, binaries.Releases()[1].Kubernetes
-	next := b.template(newest)
-	c := b.create("older", b.template(older), 3, 1, true, nil)
-	c.has(3, 1, older)
-	c.deploy(4)
-	began, size := time.Now(), 1
-	if _, err := clusters.Upgrade(c.Context(), c.infra, c.id, clusters.UpgradeOpts{ClusterTemplate: next, MaxBatchSize: &size}).Extract(); err != nil {
-		t.Fatal(err)
-	}
-	c.settled("UPDATE_COMPLETE", 2*changeTimeout)
-	t.Logf("upgraded after %.0f s", time.Since(began).Seconds())
-	c.has(3, 1, newest)
-	c.served(4)
-	c.connected()
-	c.remove()
-}
-
 // rotate replaces the cluster's authorities.
 func (c *cluster) rotate() {
 	c.Helper()
 	authority := func() string {
 		return c.do("config", "view", "--raw", "-o", "jsonpath={.clusters[0].cluster.certificate-authority-data}")
 	}
-	before, silent := authority(), c.silences()
+	before, silent := authority(), c.silences(time.Second, func(c *cluster) error {
+		_, err := c.try("", "get", "--raw", "/readyz")
+		return err
+	})
 	if err := c.ask(c.infra, http.MethodPatch, c.infra.ResourceBase+"certificates/"+c.id, nil, nil); err != nil {
 		c.Fatal(err)
 	}
@@ -86,9 +69,9 @@ func (c *cluster) rotate() {
 	}
 }
 
-// silences watches the API until the result is called, which gives the longest time between two answers of it with none in
-// between. It is asked by a user who gets a new kubeconfig whenever the old one does not do.
-func (c *cluster) silences() (stop func() time.Duration) {
+// silences asks again and again until the result is called, which gives the longest time between two answers with none in
+// between. The one who asks gets a new kubeconfig whenever the old one does not do.
+func (c *cluster) silences(every time.Duration, ask func(c *cluster) error) (stop func() time.Duration) {
 	c.Helper()
 	own := *c
 	own.kubeconfig += ".watching"
@@ -97,8 +80,8 @@ func (c *cluster) silences() (stop func() time.Duration) {
 	go func() {
 		var worst time.Duration
 		good, failed := time.Now(), false
-		for tick := time.NewTicker(time.Second); ; {
-			if _, err := own.try("", "get", "--raw", "/readyz"); err == nil {
+		for tick := time.NewTicker(every); ; {
+			if ask(&own) == nil {
 				if failed {
 					worst = max(worst, time.Since(good))
 				}

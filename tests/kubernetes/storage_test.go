@@ -16,7 +16,7 @@ func TestCinder(t *testing.T) {
 	b := newServiceBed(t)
 	version := binaries.Releases()[0].Kubernetes
 	labels := binaries.AddonTags()
-	labels["cinder_csi_enabled"], labels["volume_delete_policy"] = "true", "delete"
+	labels["cinder_csi_enabled"], labels["volume_delete_policy"], labels["metrics_server_enabled"] = "true", "delete", "true"
 	c := b.create("stored", b.template(version), 1, 1, false, labels)
 	within(t, c, "a class for each type of volume", func(c *cluster) {
 		got := strings.Fields(c.do("get", "storageclass", "-o", `jsonpath={range .items[*]}{.metadata.name}={.parameters.type}{"\n"}{end}`))
@@ -46,6 +46,7 @@ func TestCinder(t *testing.T) {
 		c.do("delete", "pod/brief", "pvc/brief")
 		c.eventually(3*time.Minute, "its volume to be gone", func(string) bool { return len(c.volumes()) == 1 }, "version")
 	})
+	within(t, c, "what nodes and pods use", func(c *cluster) { c.metered() })
 	within(t, c, "delete", func(c *cluster) { c.remove() })
 }
 

@@ -1,0 +1,128 @@
+package kubernetes
+
+import (
+	"crypto/sha256"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/containerinfra/v1/clusters"
+	"sigs.k8s.io/yaml"
+
+	binaries "github.com/jeroboam-cloud/jeroboam/devstack/kubernetes"
+	"github.com/jeroboam-cloud/jeroboam/drivers/addons"
+)
+
+// TestUpgrade takes a cluster to the next minor version, with what runs in it and with its network, which is flannel's from
+// the operator's catalogue.
+func TestUpgrade(t *testing.T) {
+	b := newCloudOf(t, namespaced(t, true, nil))
+	b.serveAccount(impatient + catalogue(t))
+	newest, older := binaries.Releases()[0].Kubernetes, binaries.Releases()[1].Kubernetes
+	next := b.templateOf(newest, "flannel", nil)
+	c := b.create("older", b.templateOf(older, "flannel", nil), 3, 1, true, nil)
+	within(t, c, "pods and Services", func(c *cluster) {
+		c.has(3, 1, older)
+		c.flannels(binaries.Flannels()[1].Version)
+		c.deploy(4)
+		c.connected()
+	})
+	within(t, c, "upgrade", func(c *cluster) {
+		silent, size := c.silences(2*time.Second, func(c *cluster) error { return c.reached() }), 1
+		if _, err := clusters.Upgrade(c.Context(), c.infra, c.id, clusters.UpgradeOpts{ClusterTemplate: next, MaxBatchSize: &size}).Extract(); err != nil {
+			c.Fatal(err)
+		}
+		c.settled("UPDATE_COMPLETE", 2*changeTimeout)
+		longest := silent()
+		c.Logf("pods did not reach each other for %.1f s at most", longest.Seconds())
+		if longest > time.Minute {
+			c.Error("the network has gone away")
+		}
+	})
+	within(t, c, "pods and Services afterwards", func(c *cluster) {
+		c.has(3, 1, newest)
+		c.flannels(binaries.Flannels()[0].Version)
+		c.served(4)
+		c.connected()
+	})
+	within(t, c, "delete", func(c *cluster) { c.remove() })
+}
+
+// catalogue serves the manifests of flannel as an operator's mirror does, and gives the configuration that names them.
+func catalogue(t *testing.T) string {
+	t.Helper()
+	folder, built, manifests := t.TempDir(), cache(t), http.NewServeMux()
+	mirror := httptest.NewTLSServer(manifests)
+	t.Cleanup(mirror.Close)
+	var entries []addons.Entry
+	for i, f := range binaries.Flannels() {
+		manifest, err := os.ReadFile(built.FlannelManifest(f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := "/flannel-" + f.Version + ".yaml"
+		manifests.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(manifest) })
+		e := addons.Entry{Name: "flannel", Version: f.Version, Kubernetes: []string{minor(binaries.Releases()[i].Kubernetes)}, URL: mirror.URL + path,
+			SHA256: fmt.Sprintf("%x", sha256.Sum256(manifest)), Replace: map[string]string{"10.244.0.0/16": "{pod_cidr}"}}
+		if i == 0 { // its plug-in in these images is an older one, which does not know this form
+			e.Replace[`"cniVersion": "1.0.0"`] = `"cniVersion": "0.3.1"`
+		}
+		entries = append(entries, e)
+	}
+	text, err := yaml.Marshal(map[string]any{"entries": entries})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, authority := filepath.Join(folder, "catalogue.yaml"), filepath.Join(folder, "mirror.crt")
+	for path, content := range map[string][]byte{file: text, authority: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: mirror.Certificate().Raw})} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return "[addons]\ncatalogue = " + file + "\ncafile = " + authority + "\n"
+}
+
+// minor of a version of Kubernetes, without «v».
+func minor(version string) string {
+	return strings.TrimPrefix(version[:strings.LastIndex(version, ".")], "v")
+}
+
+// flannels waits until flannel is ready in that version on every node.
+func (c *cluster) flannels(version string) {
+	c.Helper()
+	want := strings.Repeat("ghcr.io/flannel-io/flannel:"+version+" true\n", len(c.nodes()))
+	c.eventually(3*time.Minute, "flannel "+version+" to be ready on every node", func(out string) bool { return out == want },
+		"-n", "kube-flannel", "get", "pods", "-l", "app=flannel", "-o", `jsonpath={range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}{"\n"}{end}`)
+}
+
+// reached tells whether a pod of the workload reaches one on another node, and all of them by the name of their Service.
+func (c *cluster) reached() error {
+	out, err := c.try("", "get", "pods", "-l", "app=web", "-o", `jsonpath={range .items[?(@.status.containerStatuses[0].ready==true)]}{.metadata.name},{.status.podIP},{.spec.nodeName}{"\n"}{end}`)
+	if err != nil {
+		return err
+	}
+	var pods [][]string
+	for _, line := range strings.Fields(out) {
+		pods = append(pods, strings.Split(line, ","))
+	}
+	for _, from := range pods {
+		i := slices.IndexFunc(pods, func(to []string) bool { return to[2] != from[2] })
+		if i < 0 {
+			continue
+		}
+		for _, to := range []string{"http://" + pods[i][1] + ":8080", "http://web.default.svc.cluster.local"} {
+			if _, err := c.try("", "exec", from[0], "--", "/usr/bin/curl", "-fsS", "-o", "/dev/null", "--max-time", "5", to); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("of the pods no two are ready on different nodes: %s", out)
+}
