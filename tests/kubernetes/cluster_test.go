@@ -31,18 +31,17 @@ import (
 // createTimeout is for a machine that others keep busy; an idle one takes a quarter of it.
 const createTimeout = 20 * time.Minute
 
-// template makes one for a version of Kubernetes, whose pods the cluster's router knows the way to.
-func (b *bed) template(version string) string {
-	b.Helper()
-	return b.templateOf(version, "calico", map[string]string{"pod_network_mode": "routed"})
-}
-
-func (b *bed) templateOf(version, networkDriver string, labels map[string]string) string {
+// template makes one for a version of Kubernetes, whose pods the cluster's router knows the way to unless it is changed.
+func (b *bed) template(version string, change ...func(*clustertemplates.CreateOpts)) string {
 	b.Helper()
 	yes := true
-	t, err := clustertemplates.Create(b.Context(), b.infra, clustertemplates.CreateOpts{Name: version, COE: "kubernetes", ImageID: imageName(version), ExternalNetworkID: "public",
-		FlavorID: "m1.medium", MasterFlavorID: "m1.medium", FloatingIPEnabled: &yes, DNSNameServer: "192.0.2.53", NetworkDriver: networkDriver,
-		Labels: labels}).Extract()
+	opts := clustertemplates.CreateOpts{Name: version, COE: "kubernetes", ImageID: imageName(version), ExternalNetworkID: "public",
+		FlavorID: "m1.medium", MasterFlavorID: "m1.medium", FloatingIPEnabled: &yes, DNSNameServer: "192.0.2.53", NetworkDriver: "calico",
+		Labels: map[string]string{"pod_network_mode": "routed"}}
+	for _, set := range change {
+		set(&opts)
+	}
+	t, err := clustertemplates.Create(b.Context(), b.infra, opts).Extract()
 	if err != nil {
 		b.Fatal(err)
 	}

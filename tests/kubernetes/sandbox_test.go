@@ -5,16 +5,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gophercloud/gophercloud/v2/openstack/containerinfra/v1/clustertemplates"
 	"github.com/gophercloud/gophercloud/v2/openstack/containerinfra/v1/nodegroups"
 
 	binaries "github.com/jeroboam-cloud/jeroboam/devstack/kubernetes"
 )
 
-// TestSandbox: a pool of nodes whose pods run in gVisor, beside an ordinary one.
+// TestSandbox: a pool of nodes whose pods run in gVisor, beside an ordinary one, in a cluster whose API is at another port than
+// usual.
 func TestSandbox(t *testing.T) {
 	b := newBed(t, "")
 	version := binaries.Releases()[0].Kubernetes
-	c := b.create("mixed", b.template(version), 1, 1, false, nil)
+	port := 8443
+	c := b.create("mixed", b.template(version, func(o *clustertemplates.CreateOpts) { o.APIServerPort = &port }), 1, 1, false, nil)
 	within(t, c, "a pool joins", func(c *cluster) {
 		one, merge := 1, true
 		if _, err := nodegroups.Create(c.Context(), c.infra, c.id, nodegroups.CreateOpts{Name: "sandboxes", NodeCount: &one, Labels: map[string]string{"runtime": "gvisor"}, MergeLabels: &merge}).Extract(); err != nil {

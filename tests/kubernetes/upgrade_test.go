@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/containerinfra/v1/clusters"
+	"github.com/gophercloud/gophercloud/v2/openstack/containerinfra/v1/clustertemplates"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	binaries "github.com/jeroboam-cloud/jeroboam/devstack/kubernetes"
@@ -26,8 +29,9 @@ func TestUpgrade(t *testing.T) {
 	b := newCloudOf(t, namespaced(t, true, nil))
 	b.serveAccount(impatient + catalogue(t))
 	newest, older := binaries.Releases()[0].Kubernetes, binaries.Releases()[1].Kubernetes
-	next := b.templateOf(newest, "flannel", nil)
-	c := b.create("older", b.templateOf(older, "flannel", nil), 3, 1, true, nil)
+	overlay := func(o *clustertemplates.CreateOpts) { o.NetworkDriver, o.Labels = "flannel", nil }
+	next := b.template(newest, overlay)
+	c := b.create("older", b.template(older, overlay), 3, 1, true, nil)
 	within(t, c, "pods and Services", func(c *cluster) {
 		c.has(3, 1, older)
 		c.flannels(binaries.Flannels()[1].Version)
@@ -102,27 +106,32 @@ func (c *cluster) flannels(version string) {
 		"-n", "kube-flannel", "get", "pods", "-l", "app=flannel", "-o", `jsonpath={range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}{"\n"}{end}`)
 }
 
-// reached tells whether a pod of the workload reaches one on another node, and all of them by the name of their Service.
+// reached tells whether a pod of the workload reaches one on another node, and all of them by the name of their Service. Of
+// pods that are on their way nobody expects anything.
 func (c *cluster) reached() error {
-	out, err := c.try("", "get", "pods", "-l", "app=web", "-o", `jsonpath={range .items[?(@.status.containerStatuses[0].ready==true)]}{.metadata.name},{.status.podIP},{.spec.nodeName}{"\n"}{end}`)
+	out, err := c.try("", "get", "pods", "-l", "app=web", "-o", "json")
 	if err != nil {
 		return err
 	}
-	var pods [][]string
-	for _, line := range strings.Fields(out) {
-		pods = append(pods, strings.Split(line, ","))
+	var list corev1.PodList
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return err
 	}
+	pods := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+		ready := slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue })
+		return !ready || p.DeletionTimestamp != nil
+	})
 	for _, from := range pods {
-		i := slices.IndexFunc(pods, func(to []string) bool { return to[2] != from[2] })
+		i := slices.IndexFunc(pods, func(to corev1.Pod) bool { return to.Spec.NodeName != from.Spec.NodeName })
 		if i < 0 {
 			continue
 		}
-		for _, to := range []string{"http://" + pods[i][1] + ":8080", "http://web.default.svc.cluster.local"} {
-			if _, err := c.try("", "exec", from[0], "--", "/usr/bin/curl", "-fsS", "-o", "/dev/null", "--max-time", "5", to); err != nil {
+		for _, to := range []string{"http://" + pods[i].Status.PodIP + ":8080", "http://web.default.svc.cluster.local"} {
+			if _, err := c.try("", "exec", from.Name, "--", "/usr/bin/curl", "-fsS", "-o", "/dev/null", "--max-time", "5", to); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	return fmt.Errorf("of the pods no two are ready on different nodes: %s", out)
+	return fmt.Errorf("of %d pods that are ready no two are on different nodes", len(pods))
 }
