@@ -50,3 +50,8 @@ func (p *plans) BeforeQuery(ctx context.Context, e *bun.QueryEvent) context.Cont
 }
 
 func (*plans) AfterQuery(context.Context, *bun.QueryEvent) {}
+
+// Text is what a query gives that has one row and column.
+func (s *Store) Text(ctx context.Context, query string) (text string, err error) {
+	return text, s.db.NewRaw(query).Scan(ctx, &text)
+}

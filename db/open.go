@@ -1,10 +1,14 @@
 package db
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -20,7 +24,7 @@ import (
 
 // Config is group [database], with oslo.db's names.
 type Config struct {
-	Connection  string        `opt:"connection" default:"sqlite:////var/lib/jeroboam/jeroboam.sqlite" secret:"true" help:"Where the database is: mysql+pymysql://user:password@host/jeroboam, postgresql://user:password@host/jeroboam or sqlite:////absolute/path"`
+	Connection  string        `opt:"connection" default:"sqlite:////var/lib/jeroboam/jeroboam.sqlite" secret:"true" help:"Where the database is: mysql+pymysql://user:password@host/jeroboam (for TLS ?ssl_ca=, the path of a file), postgresql://user:password@host/jeroboam or sqlite:////absolute/path"`
 	MaxPoolSize int           `opt:"max_pool_size" default:"20" min:"1" help:"Connections that are kept open"`
 	MaxOverflow int           `opt:"max_overflow" default:"20" min:"0" help:"Connections that may be opened beyond those"`
 	Recycle     time.Duration `opt:"connection_recycle_time" default:"3600" unit:"s" help:"Seconds after which a connection is replaced"`
@@ -74,8 +78,10 @@ func openMySQL(u *url.URL, cfg Config) (*bun.DB, error) {
 	m.ParseTime, m.ClientFoundRows, m.Loc = true, true, time.UTC
 	m.Collation = "utf8mb4_unicode_ci"
 	m.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ENGINE_SUBSTITUTION'"}
-	if q := u.Query(); q.Get("ssl_ca") != "" || q.Get("ssl") == "true" {
-		m.TLSConfig = "true"
+	m.DialFunc = dialer().DialContext
+	var err error
+	if m.TLS, err = mysqlTLS(u); err != nil {
+		return nil, fmt.Errorf("[database] connection: %w", err)
 	}
 	conn, err := mysql.NewConnector(m)
 	if err != nil {
@@ -86,6 +92,34 @@ func openMySQL(u *url.URL, cfg Config) (*bun.DB, error) {
 	return bun.NewDB(d, mysqldialect.New(), bun.WithDiscardUnknownColumns()), nil
 }
 
+// mysqlTLS reads PyMySQL's parameters of TLS: ssl_ca, ssl_cert and ssl_key, which are files; with ssl=true alone the system's
+// authorities count. Nil: no TLS. The server's certificate is verified, with its name, whatever else there is.
+func mysqlTLS(u *url.URL) (*tls.Config, error) {
+	q := u.Query()
+	if q.Get("ssl_ca") == "" && q.Get("ssl_cert") == "" && q.Get("ssl") != "true" {
+		return nil, nil
+	}
+	c := &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+	if file := q.Get("ssl_ca"); file != "" {
+		content, err := os.ReadFile(file) //nolint:gosec // the operator's file
+		if err != nil {
+			return nil, fmt.Errorf("ssl_ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(content) {
+			return nil, fmt.Errorf("ssl_ca: %s has no certificate in PEM form", file)
+		}
+	}
+	if file := q.Get("ssl_cert"); file != "" {
+		own, err := tls.LoadX509KeyPair(file, cmp.Or(q.Get("ssl_key"), file))
+		if err != nil {
+			return nil, fmt.Errorf("ssl_cert and ssl_key: %w", err)
+		}
+		c.Certificates = []tls.Certificate{own}
+	}
+	return c, nil
+}
+
 func openPostgreSQL(u *url.URL, cfg Config) (*bun.DB, error) {
 	plain := *u
 	plain.Scheme = "postgres"
@@ -94,6 +128,7 @@ func openPostgreSQL(u *url.URL, cfg Config) (*bun.DB, error) {
 		return nil, fmt.Errorf("[database] connection is not a PostgreSQL URL")
 	}
 	c.RuntimeParams["timezone"] = "UTC"
+	c.DialFunc = dialer().DialContext
 	d := stdlib.OpenDB(*c)
 	cfg.pool(d)
 	return bun.NewDB(d, pgdialect.New(), bun.WithDiscardUnknownColumns()), nil

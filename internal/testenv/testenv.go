@@ -18,6 +18,8 @@ const (
 
 	// MariaDBURL is mysql+pymysql://user:password@host:port/ with a user who may create databases.
 	MariaDBURL = "JEROBOAM_TEST_MARIADB_URL"
+	// MariaDBCAFile holds the certificate of the CA that signed the server's.
+	MariaDBCAFile = "JEROBOAM_TEST_MARIADB_CAFILE"
 	// PostgreSQLURL is postgresql://user:password@host:port/postgres?sslmode=disable with a superuser.
 	PostgreSQLURL = "JEROBOAM_TEST_POSTGRESQL_URL"
 	// RabbitMQURL is rabbit://user:password@host:port/ with an administrator.

@@ -17,6 +17,7 @@ port = $MARIADB_PORT
 user = jeroboam
 password = $PASSWORD
 INI
+    certificates mariadb &&
     as mariadb mariadb-install-db --no-defaults --datadir="$DIR/mariadb/data" --skip-test-db --skip-name-resolve \
       --innodb-flush-method=nosync --innodb-flush-log-at-trx-commit=2
 }
@@ -27,10 +28,14 @@ mariadb_start() {
     exit "$code"' watch mariadbd --no-defaults --datadir="$DIR/mariadb/data" --socket="$DIR/mariadb/socket" \
     --bind-address=127.0.0.1 --port="$MARIADB_PORT" --skip-name-resolve --init-file="$DIR/mariadb/grants.sql" \
     --character-set-server=utf8mb4 --max-connections=1000 --innodb-buffer-pool-size=256M \
-    --innodb-flush-method=nosync --innodb-flush-log-at-trx-commit=2 --skip-innodb-doublewrite --skip-log-bin &&
+    --innodb-flush-method=nosync --innodb-flush-log-at-trx-commit=2 --skip-innodb-doublewrite --skip-log-bin \
+    --ssl-cert="$DIR/mariadb/server.pem" --ssl-key="$DIR/mariadb/server.key" &&
     await mariadb 60 mariadb_sql -e 'SELECT 1'
 }
 
 mariadb_sql() { as mariadb mariadb --defaults-file="$DIR/mariadb/client.cnf" "$@"; }
 
-mariadb_env() { export_line MARIADB_URL "mysql+pymysql://jeroboam:$PASSWORD@127.0.0.1:$MARIADB_PORT/"; }
+mariadb_env() {
+  export_line MARIADB_URL "mysql+pymysql://jeroboam:$PASSWORD@127.0.0.1:$MARIADB_PORT/"
+  export_line MARIADB_CAFILE "$DIR/mariadb-ca.pem"
+}

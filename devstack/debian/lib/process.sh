@@ -54,6 +54,19 @@ put() {
   as "$1" sh -c 'umask 077 && cat >"$HOME/$1" && chmod "$2" "$HOME/$1"' put "$2" "${3:-600}"
 }
 
+# certificates NAME makes a CA and a certificate for the loopback address in the home of NAME, and tells everybody the CA.
+certificates() {
+  local key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30) home=$DIR/$1
+  as "$1" openssl req -x509 "${key[@]}" -subj '/CN=Jeroboam test CA' \
+    -keyout "$home/ca.key" -out "$home/ca.pem" \
+    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign &&
+    as "$1" openssl req -x509 "${key[@]}" -subj '/CN=localhost' \
+      -CA "$home/ca.pem" -CAkey "$home/ca.key" -keyout "$home/server.key" -out "$home/server.pem" \
+      -addext basicConstraints=critical,CA:FALSE -addext extendedKeyUsage=serverAuth \
+      -addext subjectAltName=IP:127.0.0.1,DNS:localhost &&
+    as "$1" cat "$home/ca.pem" >"$DIR/$1-ca.pem"
+}
+
 # launch NAME CMD… starts the server NAME in a session of its own. It records itself before it becomes the server, so
 # that none runs unrecorded, and none starts once the folder is gone. It gets none of our descriptors: an inherited
 # pipe would keep our caller waiting, the inherited lock would lock out everybody.

@@ -3,7 +3,7 @@
 
 rabbitmq_make() {
   home epmd && home rabbitmq &&
-    rabbitmq_certificates &&
+    certificates rabbitmq &&
     put rabbitmq rabbitmq.conf <<CONF &&
 listeners.tcp.1 = 127.0.0.1:$RABBITMQ_PORT
 listeners.ssl.1 = 127.0.0.1:$RABBITMQ_TLS_PORT
@@ -20,19 +20,6 @@ log.file = false
 CONF
     put rabbitmq rabbitmq-env.conf </dev/null && # or the machine's own would be read
     put rabbitmq enabled_plugins <<<'[].'
-}
-
-# rabbitmq_certificates makes a CA for this run and a certificate for the loopback address.
-rabbitmq_certificates() {
-  local key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30) home=$DIR/rabbitmq
-  as rabbitmq openssl req -x509 "${key[@]}" -subj '/CN=Jeroboam test CA' \
-    -keyout "$home/ca.key" -out "$home/ca.pem" \
-    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign &&
-    as rabbitmq openssl req -x509 "${key[@]}" -subj '/CN=localhost' \
-      -CA "$home/ca.pem" -CAkey "$home/ca.key" -keyout "$home/server.key" -out "$home/server.pem" \
-      -addext basicConstraints=critical,CA:FALSE -addext extendedKeyUsage=serverAuth \
-      -addext subjectAltName=IP:127.0.0.1,DNS:localhost &&
-    as rabbitmq cat "$home/ca.pem" >"$DIR/rabbitmq-ca.pem"
 }
 
 # rabbitmq_words runs one of RabbitMQ's own programs with everything it would otherwise look for in system folders.
