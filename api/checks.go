@@ -60,21 +60,28 @@ func (k *checks) image(nameOrID string) (cloud.ImageInfo, error) {
 }
 
 func (k *checks) flavor(field, nameOrID string) (cloud.Flavor, error) {
+	f, there, err := k.findFlavor(nameOrID)
+	if err == nil && !there {
+		err = badRequest("Unable to find %s %s.", field, nameOrID)
+	}
+	return f, err
+}
+
+func (k *checks) findFlavor(nameOrID string) (f cloud.Flavor, there bool, err error) {
 	if k.flavors == nil {
 		n, err := k.clients.Compute()
 		if err != nil {
-			return cloud.Flavor{}, err
+			return f, false, err
 		}
 		if k.flavors, err = n.Flavors(k.ctx); err != nil {
-			return cloud.Flavor{}, err
+			return f, false, err
 		}
 	}
-	for _, f := range k.flavors {
-		if f.ID == nameOrID || f.Name == nameOrID {
-			return f, nil
-		}
+	i := slices.IndexFunc(k.flavors, func(f cloud.Flavor) bool { return f.ID == nameOrID || f.Name == nameOrID })
+	if i < 0 {
+		return f, false, nil
 	}
-	return cloud.Flavor{}, badRequest("Unable to find %s %s.", field, nameOrID)
+	return k.flavors[i], true, nil
 }
 
 // publicKey reads a key pair, which belongs to the caller alone.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
+	"github.com/jeroboam-cloud/jeroboam/drivers/cloud"
 )
 
 // upgradeCluster checks an upgrade in full, before anything of the cluster changes, and queues it.
@@ -95,6 +96,9 @@ func (s *Server) resolveUpgrade(c echo.Context, v *db.ClusterView, t *db.Cluster
 	if err := keepsRuntimes(concerned, image); err != nil {
 		return ops.Upgrade{}, err
 	}
+	if err := k.roomForImage(concerned, image); err != nil {
+		return ops.Upgrade{}, err
+	}
 	l := &labels{m: t.Labels}
 	version := l.version(image.Properties["kube_version"])
 	if l.err != nil {
@@ -105,6 +109,27 @@ func (s *Server) resolveUpgrade(c echo.Context, v *db.ClusterView, t *db.Cluster
 	}
 	target := ops.Target{TemplateID: t.UUID, Image: t.ImageID, ImageID: image.ID, Distro: image.Properties["os_distro"], KubernetesVersion: version}
 	return ops.Upgrade{Target: target, MaxBatchSize: batch}, ops.Skew(spec.KubernetesVersion, version)
+}
+
+// roomForImage refuses to lead node groups to an image that is too large for their flavours. One that is gone by now is no
+// reason: hosts that are upgraded where they are do not need it.
+func (k *checks) roomForImage(groups []*db.NodeGroup, image cloud.ImageInfo) error {
+	for _, g := range groups {
+		var spec ops.GroupSpec
+		if err := json.Unmarshal(g.Spec, &spec); err != nil {
+			return fmt.Errorf("reading the spec of a node group: %w", err)
+		}
+		f, there, err := k.findFlavor(spec.FlavorID)
+		if err != nil {
+			return err
+		}
+		if there {
+			if err := fits(f, g, "of node group "+g.Name, spec.BootVolumeSize, image); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (s *Server) requestUpgrade(c echo.Context, sn *db.Snapshot, target *db.NodeGroup, params ops.Upgrade) ([]*db.Operation, error) {

@@ -147,6 +147,7 @@ func defaultImages() []Image {
 		{Name: "ubuntu-24.04-kube-v1.36.6", MinDisk: 10, Properties: map[string]string{
 			"os_distro": "ubuntu", "os_version": "24.04", "kube_version": "v1.36.6", "architecture": "x86_64",
 		}},
+		{Name: "rocky-10-kube-v1.37.3", MinDisk: 60, MinRAM: 2048, Properties: map[string]string{"os_distro": "rocky", "kube_version": "v1.37.3", "architecture": "x86_64"}},
 		{Name: "windows-2025-kube-v1.37.2", Properties: map[string]string{"os_distro": "windows", "kube_version": "v1.37.2", "architecture": "x86_64"}},
 		{Name: "cirros", Properties: map[string]string{"architecture": "x86_64"}},
 	}

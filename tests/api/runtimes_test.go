@@ -97,6 +97,14 @@ func TestRuntimesReservedNames(t *testing.T) {
 	})
 }
 
+// TestUpgradesNeedRoom: an image that is too large for the flavour of a node group is no target.
+func TestUpgradesNeedRoom(t *testing.T) {
+	b := newBed(t)
+	cluster, large := b.readied(object{"flavor_id": "m1.large", "master_flavor_id": "m1.medium"}), object{"cluster_template": b.one.template(object{"name": "rocky", "image_id": "rocky-10-kube-v1.37.3", "flavor_id": "m1.large", "master_flavor_id": "m1.large"})}
+	refuse(t, []refusal{{"the root disk of a control plane", b.one, "POST", cluster + "/actions/upgrade", large, 400, "Flavor m1.medium (of node group default-master): image rocky-10-kube-v1.37.3 needs a root disk of 60 GB, it would have 40."}})
+	b.one.want(202, "POST", b.readied(object{"name": "roomy", "flavor_id": "m1.large", "master_flavor_id": "m1.large"})+"/actions/upgrade", large)
+}
+
 // TestRuntimesSurviveUpgrades: an image without the runtime of a pool is no target.
 func TestRuntimesSurviveUpgrades(t *testing.T) {
 	b := newBed(t)
