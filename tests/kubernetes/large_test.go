@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"net/http"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -58,9 +59,9 @@ func (c *cluster) rotate() {
 		c.Fatal(err)
 	}
 	c.settled("UPDATE_COMPLETE", changeTimeout)
-	longest := silent()
-	c.Logf("the API did not answer for %.1f s at most", longest.Seconds())
-	if longest > 20*time.Second {
+	worst := silent()
+	c.Logf("the API did not answer for %.1f s at most: %v", worst.longest.Seconds(), worst.said)
+	if worst.longest > 20*time.Second {
 		c.Error("it has gone away")
 	}
 	c.access()
@@ -69,25 +70,39 @@ func (c *cluster) rotate() {
 	}
 }
 
-// silences asks again and again until the result is called, which gives the longest time between two answers with none in
-// between. The one who asks gets a new kubeconfig whenever the old one does not do.
-func (c *cluster) silences(every time.Duration, ask func(c *cluster) error) (stop func() time.Duration) {
+// silence is the longest time between two good answers with none in between, and the last that was said in it instead.
+type silence struct {
+	longest time.Duration
+	said    error
+}
+
+func (s *silence) lasted(d time.Duration, said error) {
+	if d > s.longest {
+		*s = silence{d, said}
+	}
+}
+
+// silences asks again and again until the result is called. The one who asks gets a new kubeconfig whenever the old one does
+// not do.
+func (c *cluster) silences(every time.Duration, ask func(c *cluster) error) (stop func() silence) {
 	c.Helper()
 	own := *c
-	own.kubeconfig += ".watching"
+	own.kubeconfig = filepath.Join(c.TempDir(), "kubeconfig")
 	own.access()
-	end, longest := make(chan struct{}), make(chan time.Duration, 1)
+	end, result := make(chan struct{}), make(chan silence, 1)
 	go func() {
-		var worst time.Duration
-		good, failed := time.Now(), false
+		var worst silence
+		var failed error
+		good := time.Now()
 		for tick := time.NewTicker(every); ; {
-			if ask(&own) == nil {
-				if failed {
-					worst = max(worst, time.Since(good))
+			err := ask(&own)
+			if err == nil {
+				if failed != nil {
+					worst.lasted(time.Since(good), failed)
 				}
-				good, failed = time.Now(), false
+				good, failed = time.Now(), nil
 			} else {
-				failed = true
+				failed = err
 				if config, err := own.credentials(); err == nil {
 					_ = os.WriteFile(own.kubeconfig, config, 0o600)
 				}
@@ -95,16 +110,16 @@ func (c *cluster) silences(every time.Duration, ask func(c *cluster) error) (sto
 			select {
 			case <-end:
 				tick.Stop()
-				if failed {
-					worst = max(worst, time.Since(good))
+				if failed != nil {
+					worst.lasted(time.Since(good), failed)
 				}
-				longest <- worst
+				result <- worst
 				return
 			case <-tick.C:
 			}
 		}
 	}()
-	return func() time.Duration { close(end); return <-longest }
+	return func() silence { close(end); return <-result }
 }
 
 // resize sets the number of workers.
