@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,39 +81,30 @@ func (l *labels) list(name string) []string {
 	return out
 }
 
-func (l *labels) cidrs(name string) []string {
+// every is a list of which each value has to be valid.
+func (l *labels) every(name, expected string, valid func(string) bool) []string {
 	out := l.list(name)
-	for _, v := range out {
-		if p, err := netip.ParsePrefix(v); err != nil || !p.Addr().Is4() {
-			l.fail(name, "a comma list of networks of IPv4 such as 10.0.0.0/8 is expected")
-			break
-		}
+	if slices.ContainsFunc(out, func(v string) bool { return !valid(v) }) {
+		l.fail(name, "a comma list of "+expected+" is expected")
 	}
 	return out
+}
+
+func (l *labels) cidrs(name string) []string {
+	return l.every(name, "networks of IPv4 such as 10.0.0.0/8", func(v string) bool {
+		p, err := netip.ParsePrefix(v)
+		return err == nil && p.Addr().Is4()
+	})
 }
 
 // hosts are names or addresses.
 func (l *labels) hosts(name string) []string {
-	out := l.list(name)
-	for _, v := range out {
-		if !userdata.ValidHost(v) {
-			l.fail(name, "a comma list of host names or addresses is expected")
-			break
-		}
-	}
-	return out
+	return l.every(name, "host names or addresses", userdata.ValidHost)
 }
 
 // sans are what a certificate may be for: names, also of all hosts of a domain, and addresses.
 func (l *labels) sans(name string) []string {
-	out := l.list(name)
-	for _, v := range out {
-		if !userdata.ValidSAN(v) {
-			l.fail(name, "a comma list of host names, such as *.example.org, or addresses is expected")
-			break
-		}
-	}
-	return out
+	return l.every(name, "host names, such as *.example.org, or addresses", userdata.ValidSAN)
 }
 
 // registry is what the names of images begin with, without a slash at the end; "" for none.
