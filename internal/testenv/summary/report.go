@@ -31,6 +31,7 @@ type report struct {
 	counts  map[string]*counts // by package
 	skipped []string
 	failed  []string
+	said    map[string][]string // by what failed, the messages of its tests
 	totals  struct{ passed, packages int }
 	open    map[string]bool // packages that have begun and not ended
 	elapsed time.Duration   // of all packages together
@@ -44,7 +45,9 @@ func (c *counts) String() string {
 }
 
 func newReport(w io.Writer) *report {
-	return &report{w: w, output: map[key]*strings.Builder{}, counts: map[string]*counts{}, open: map[string]bool{}}
+	return &report{
+		w: w, output: map[key]*strings.Builder{}, counts: map[string]*counts{}, said: map[string][]string{}, open: map[string]bool{},
+	}
 }
 
 // read takes events until the end. What is no event (a message of the go command) is shown as it is.
@@ -137,10 +140,12 @@ func (r *report) failedWithin(pkg string) bool {
 // fail notes a failure and shows what was printed until then, and by the tests above it.
 func (r *report) fail(k key) {
 	r.failed = append(r.failed, k.String())
+	r.said[k.String()] = lastMessages(r.text(k).String())
 	r.printf("FAIL %s\n%s", k, r.text(k))
 }
 
-// close shows the totals and tells whether everything passed.
+// close shows the totals, what the tests that failed said (whoever sees only the end of a long output wants to know why),
+// and tells whether everything passed.
 func (r *report) close() bool {
 	for pkg := range r.open {
 		r.fail(key{pkg: pkg}) // the go command was ended before the package was
@@ -150,6 +155,9 @@ func (r *report) close() bool {
 	}
 	for _, line := range r.failed {
 		r.printf("FAIL %s\n", line)
+		for _, message := range r.said[line] {
+			r.printf("     %s\n", message)
+		}
 	}
 	r.printf("%d passed, %d failed, %d skipped in %d packages, which took %.0f s together\n", r.totals.passed,
 		len(r.failed), len(r.skipped), r.totals.packages, r.elapsed.Seconds())
@@ -175,10 +183,23 @@ func (k key) String() string {
 	return k.pkg + " " + k.test
 }
 
-// reason finds what a skipped test gave as its reason: the message in its output, which stands behind file:line.
+// message is what a test says: it stands behind file:line.
+var message = regexp.MustCompile(`(?m)^ +(\S+\.go:\d+: (.*))$`)
+
+// lastMessages are the last that a test said, not too long to be read.
+func lastMessages(output string) []string {
+	const most, length = 12, 240
+	var out []string
+	for _, m := range message.FindAllStringSubmatch(output, -1) {
+		out = append(out, strings.ToValidUTF8(m[1][:min(len(m[1]), length)], ""))
+	}
+	return out[max(0, len(out)-most):]
+}
+
+// reason finds what a skipped test gave as its reason: the first message in its output.
 func reason(output string) string {
-	if m := regexp.MustCompile(`(?m)^\s+\S+\.go:\d+: (.*)$`).FindStringSubmatch(output); m != nil {
-		return m[1]
+	if m := message.FindStringSubmatch(output); m != nil {
+		return m[2]
 	}
 	return "no reason given"
 }

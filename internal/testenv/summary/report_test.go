@@ -44,6 +44,7 @@ SKIP p TestB: NOT TESTED: no server
     a_test.go:3: broken
 FAIL p 0.2 s, 1 passed, 1 failed, 0 skipped
 FAIL p TestA
+     a_test.go:3: broken
 1 passed, 1 failed, 0 skipped in 1 packages, which took 0 s together
 `,
 		},
