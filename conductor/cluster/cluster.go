@@ -92,7 +92,7 @@ func (e *Executor) Advance(ctx context.Context, op *db.Operation) (Verdict, erro
 		return e.fail(ctx, w, "", &drivers.Fault{Class: drivers.ClassInternal, Err: err})
 	}
 	runner := e.Runner
-	runner.Observer = w.observe
+	runner.Observer, runner.Slack = w.observe, e.PollInterval/2 // hosts that are built together are looked at together
 	out := runner.Slice(ctx, graph, &w.state)
 	if out.Changed {
 		if op.State, err = json.Marshal(w.state); err != nil {

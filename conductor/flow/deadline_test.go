@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -93,5 +94,37 @@ func TestDeadline(t *testing.T) {
 				t.Errorf("state has %q", b.state.Steps["a"].Error)
 			}
 		})
+	}
+}
+
+func TestTasksThatAreDueSoonRunWithThoseThatAreDue(t *testing.T) {
+	b := newBench(t)
+	tasks := []flow.Task{
+		b.script("first", nil, flow.Continue(time.Second, "x"), flow.Continue(time.Minute, "x")),
+		b.script("second", nil, flow.Continue(1400*time.Millisecond, "y"), flow.Continue(time.Minute, "y")),
+		b.script("late", nil, flow.Continue(1600*time.Millisecond, "z"), flow.Continue(time.Minute, "z")),
+		b.script("in error", nil, flow.Transient(errors.New("boom"))),
+	}
+	b.slice(tasks...)
+	b.state.Steps["in error"].NextAt = epoch.Add(1200 * time.Millisecond)
+	for _, at := range []struct {
+		after, slack time.Duration
+		runs         map[string]int
+		until        time.Duration
+	}{
+		{900 * time.Millisecond, time.Second, map[string]int{}, time.Second}, // nothing is due
+		{time.Second, 500 * time.Millisecond, map[string]int{"first": 1, "second": 1}, 1200 * time.Millisecond},
+	} {
+		b.now, b.runs, b.runner.Slack = epoch.Add(at.after), map[string]int{"first": 1, "second": 1, "late": 1, "in error": 1}, at.slack // as after the first slice
+		before := maps.Clone(b.runs)
+		out := b.slice(tasks...)
+		for name, n := range before {
+			if n = b.runs[name] - n; n != at.runs[name] {
+				t.Errorf("after %s %q ran %d times", at.after, name, n)
+			}
+		}
+		if got := out.Until.Sub(epoch); out.Kind != flow.Sleeping || got != at.until {
+			t.Errorf("after %s: %s until %s", at.after, out.Kind, got)
+		}
 	}
 }

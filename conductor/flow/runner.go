@@ -22,7 +22,10 @@ type Runner struct {
 	Clock    func() time.Time // nil stands for time.Now
 	Jitter   func() float64   // in [0,1); nil stands for math/rand
 	Parallel int              // how many tasks run at once; less than one stands for one
-	Observer func(Event)      // nil if nobody wants to know
+	// Slack: tasks that wait for something and are due within it are run with one that is due now, so that those which look at
+	// the same thing do so together. One that was in error waits all of its time.
+	Slack    time.Duration
+	Observer func(Event) // nil if nobody wants to know
 }
 
 // EventKind says which transition of a step an Event tells of.
@@ -125,6 +128,7 @@ func newSlice(r Runner, g *Graph, st *State) *slice {
 		r.Observer = func(Event) {}
 	}
 	n := len(g.tasks)
+	var soon []int
 	s := &slice{r: r, g: g, st: st, blockers: make([]int, n), enables: make([][]int, n), left: n, ends: make(chan end, r.Parallel)}
 	now := s.now()
 	for i := range g.tasks {
@@ -145,20 +149,36 @@ func newSlice(r Runner, g *Graph, st *State) *slice {
 				s.enables[need] = append(s.enables[need], i)
 			}
 		}
-		if s.blockers[i] == 0 {
+		switch {
+		case s.blockers[i] > 0:
+		case s.waits(i, now) && st.Steps[name].Attempts == 0:
+			soon = append(soon, i)
+		default:
 			s.queue(i, now)
 		}
+	}
+	if len(s.ready) > 0 {
+		now = now.Add(r.Slack)
+	}
+	for _, i := range soon {
+		s.queue(i, now)
 	}
 	return s
 }
 
 // queue makes a task whose needs are done ready, or notes when it will be.
 func (s *slice) queue(i int, now time.Time) {
-	if step := s.st.Steps[s.g.tasks[i].Name]; step != nil && step.NextAt.After(now) {
-		s.sleepUntil(step.NextAt)
+	if s.waits(i, now) {
+		s.sleepUntil(s.st.Steps[s.g.tasks[i].Name].NextAt)
 		return
 	}
 	s.ready = append(s.ready, i)
+}
+
+// waits tells whether it is too early for another run of a task.
+func (s *slice) waits(i int, now time.Time) bool {
+	step := s.st.Steps[s.g.tasks[i].Name]
+	return step != nil && step.NextAt.After(now)
 }
 
 func (s *slice) sleepUntil(t time.Time) {

@@ -17,7 +17,7 @@ func TestCalls(t *testing.T) {
 	s.One.Settled(t, "dev", "CREATE_COMPLETE", settling)
 	made := calls.Take()
 	t.Logf("create of 3 + 2 nodes:\n%s", traffic.Table(made))
-	for _, again := range traffic.Repeated(made, stack.PollInterval*9/10) {
+	for _, again := range traffic.Repeated(made, stack.LooksApart) {
 		t.Error("repeated without need: " + again)
 	}
 	s.One.Want(t, 204, "DELETE", "/v1/clusters/dev", nil)

@@ -24,7 +24,7 @@ func TestCalls(t *testing.T) {
 	create(t, x, "dev", map[string]any{"master_count": 3, "node_count": 2})
 	made := calls.Take()
 	t.Logf("create of 3 + 2 nodes:\n%s", traffic.Table(made))
-	for _, again := range traffic.Repeated(made, stack.PollInterval*9/10) {
+	for _, again := range traffic.Repeated(made, stack.LooksApart) {
 		t.Error("repeated without need: " + again)
 	}
 	until := time.NewTimer(idle)

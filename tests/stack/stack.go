@@ -30,6 +30,10 @@ const startTimeout = 30 * time.Second
 // PollInterval is the longest time between two looks of a conductor at the cloud.
 const PollInterval = time.Second
 
+// LooksApart lies at least between two looks at the same thing: those that are due within half of PollInterval go together.
+// The rest is for a busy machine, on which requests overtake each other.
+const LooksApart = PollInterval / 3
+
 // Options of a stack.
 type Options struct {
 	// Broker of the test's own; nil: a virtual host on the shared one.

@@ -57,27 +57,36 @@ func Table(calls []Call) string {
 // looks are those at something that the cloud is building: they may be taken again, after a while.
 var looks = regexp.MustCompile(`/(servers/detail\?tags=[^&]*|lbaas/loadbalancers/ID|lbaas/pools/ID|lbaas/pools/ID/members)$`)
 
-// Repeated tells which calls were made again without need: everything is asked for once, but for looks, between which the
-// program pauses.
+// Repeated tells which calls were made again without need, and how soon: everything is asked for once, but for looks,
+// between which the program pauses.
 func Repeated(calls []Call, pause time.Duration) []string {
 	type same struct {
 		service, method, path string
 		body                  [sha256.Size]byte
 	}
 	last := map[same]time.Time{}
-	again := map[string]int{}
+	type repeat struct {
+		times   int
+		soonest time.Duration
+	}
+	again := map[string]repeat{}
 	for _, c := range calls {
 		key := same{c.Service, c.Method, c.Path, c.body}
 		before, seen := last[key]
 		last[key] = c.At
 		look := c.Method == http.MethodGet && looks.MatchString(id.ReplaceAllString(c.Path, "ID"))
-		if seen && (!look || c.At.Sub(before) < pause) {
-			again[fmt.Sprintf("%s %s %s", c.Service, c.Method, c.Path)]++
+		if after := c.At.Sub(before); seen && (!look || after < pause) {
+			what := fmt.Sprintf("%s %s %s", c.Service, c.Method, c.Path)
+			r, known := again[what]
+			if !known || after < r.soonest {
+				r.soonest = after
+			}
+			again[what] = repeat{r.times + 1, r.soonest}
 		}
 	}
 	var out []string
-	for what, n := range again {
-		out = append(out, fmt.Sprintf("%s, %d times more", what, n))
+	for what, r := range again {
+		out = append(out, fmt.Sprintf("%s, %d times more, once after %s", what, r.times, r.soonest.Round(time.Millisecond)))
 	}
 	slices.Sort(out)
 	return out
