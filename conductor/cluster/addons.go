@@ -34,9 +34,9 @@ type AddonSources struct {
 // deadlineRunning is how long the pods of an add-on may take to be pulled and to start.
 const deadlineRunning = 20 * time.Minute
 
-// wantedAddons are those of the cluster, in the order in which they are applied.
+// wantedAddons are those of the cluster, in the order in which they are applied: what every cluster has comes first.
 func (w *work) wantedAddons() []string {
-	var names []string
+	names := []string{addons.CoreDNS}
 	if w.spec.ActsInCloud() {
 		names = append(names, addons.CloudConfig)
 	}
@@ -83,7 +83,7 @@ func (b *builder) awaitAddons(needs ...string) []string {
 	}
 	var done []string
 	for _, name := range w.wantedAddons() {
-		if name != addons.CloudConfig {
+		if name != addons.CloudConfig && name != addons.CoreDNS { // neither has pods of its own
 			done = append(done, b.add("add-on "+name+" runs", deadlineRunning, func(ctx context.Context) drivers.Result { return w.addonRuns(ctx, name) }, needs...))
 		}
 	}
@@ -123,9 +123,6 @@ func (b *builder) renewAddons(needs ...string) []string {
 
 // upgradeAddons brings them to the version of the control plane, before any worker has it.
 func (b *builder) upgradeAddons(needs []string) []string {
-	if len(b.w.wantedAddons()) == 0 {
-		return needs
-	}
 	return []string{b.pruneAddons(b.applyAddons(needs...)...)}
 }
 

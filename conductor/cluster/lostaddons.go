@@ -18,9 +18,6 @@ import (
 // of volumes for a type that came or went. What is in an object is not looked at. A cluster that cannot be asked now is
 // compared the next time.
 func (w *work) lostAddons(ctx context.Context) []drivers.Drift {
-	if len(w.wantedAddons()) == 0 {
-		return nil
-	}
 	found, err := w.compareAddons(ctx)
 	if err != nil {
 		log.From(ctx).Warn("comparing add-ons failed", zap.Error(err))

@@ -150,6 +150,7 @@ func (w *work) graph() (*flow.Graph, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
+	b.spreadDNS()
 	return b.g, b.g.Build()
 }
 

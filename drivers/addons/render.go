@@ -15,6 +15,7 @@ var assets embed.FS
 
 // Names of what has a manifest of our own.
 const (
+	CoreDNS       = "coredns"      // what kubeadm's lacks
 	CloudConfig   = "cloud-config" // what add-ons that act in the cloud log in with
 	CloudProvider = "cloud-provider"
 	CinderCSI     = "cinder-csi"

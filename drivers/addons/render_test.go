@@ -57,7 +57,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestGolden(t *testing.T) {
-	for _, name := range []string{addons.CloudConfig, addons.CloudProvider, addons.CinderCSI, addons.ManilaCSI, addons.MetricsServer, addons.KeystoneAuth} {
+	for _, name := range []string{addons.CoreDNS, addons.CloudConfig, addons.CloudProvider, addons.CinderCSI, addons.ManilaCSI, addons.MetricsServer, addons.KeystoneAuth} {
 		t.Run(name, func(t *testing.T) {
 			objects, err := addons.Render(testCluster(), name)
 			if err != nil {

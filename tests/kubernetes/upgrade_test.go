@@ -35,6 +35,7 @@ func TestUpgrade(t *testing.T) {
 	within(t, c, "pods and Services", func(c *cluster) {
 		c.has(3, 1, older)
 		c.flannels(binaries.Flannels()[1].Version)
+		c.namedByTwo()
 		c.deploy(4)
 		c.connected()
 	})
@@ -56,14 +57,14 @@ func TestUpgrade(t *testing.T) {
 		if worst.longest > time.Minute {
 			c.Error("the network has gone away")
 		}
-		// kubeadm leaves both pods of CoreDNS on the first control plane, and nothing spreads them before that one goes.
-		if unnamed.longest > 2*time.Minute {
+		if unnamed.longest > time.Minute {
 			c.Error("the names have gone away")
 		}
 	})
 	within(t, c, "pods and Services afterwards", func(c *cluster) {
 		c.has(3, 1, newest)
 		c.flannels(binaries.Flannels()[0].Version)
+		c.namedByTwo()
 		c.served(4)
 		c.connected()
 	})
@@ -115,6 +116,15 @@ func (c *cluster) flannels(version string) {
 	want := strings.Repeat("ghcr.io/flannel-io/flannel:"+version+" true\n", len(c.nodes()))
 	c.eventually(3*time.Minute, "flannel "+version+" to be ready on every node", func(out string) bool { return out == want },
 		"-n", "kube-flannel", "get", "pods", "-l", "app=flannel", "-o", `jsonpath={range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}{"\n"}{end}`)
+}
+
+// namedByTwo waits until CoreDNS is ready on two nodes.
+func (c *cluster) namedByTwo() {
+	c.Helper()
+	c.eventually(time.Minute, "CoreDNS to be ready on two nodes", func(out string) bool {
+		pods := strings.Fields(out)
+		return len(pods) == 2 && pods[0] != pods[1] && strings.HasSuffix(pods[0], "=true") && strings.HasSuffix(pods[1], "=true")
+	}, "-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", `jsonpath={range .items[*]}{.spec.nodeName}={.status.containerStatuses[0].ready}{"\n"}{end}`)
 }
 
 // reached tells whether a pod of the workload reaches an address of one on another node. Of pods that are on their way nobody
