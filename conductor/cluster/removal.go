@@ -27,7 +27,9 @@ func (b *builder) leaveCluster(n *db.Node, needs ...string) string {
 	drain := "drain " + n.Name
 	since := w.state.Step(drain).StartedAt
 	drained := b.add(drain, w.e.DrainTimeout+deadlineCall, func(ctx context.Context) drivers.Result { return w.drain(ctx, n, since) }, cordoned)
-	free := b.add("volumes leave "+n.Name, deadlineCall, func(ctx context.Context) drivers.Result { return w.volumesLeft(ctx, n) }, drained)
+	volumes := "volumes leave " + n.Name
+	drainedAt := w.state.Step(volumes).StartedAt
+	free := b.add(volumes, w.e.DrainTimeout+deadlineCall, func(ctx context.Context) drivers.Result { return w.volumesLeft(ctx, n, drainedAt) }, drained)
 	if g != nil && g.Role == db.RoleMaster {
 		free = b.add("etcd member "+n.Name+" is gone", deadlineCall, func(ctx context.Context) drivers.Result { return w.removeEtcdMember(ctx, n) }, free)
 	}
@@ -106,9 +108,10 @@ func (w *work) drain(ctx context.Context, n *db.Node, since time.Time) drivers.R
 // some names the first few.
 func some(l []string) string { return strings.Join(l[:min(len(l), 3)], ", ") }
 
-// volumesLeft is Done when no volume is attached to the node any more. One whose kubelet is silent cannot let go: its
-// volumes are free when its host is gone.
-func (w *work) volumesLeft(ctx context.Context, n *db.Node) drivers.Result {
+// volumesLeft is Done when no volume is attached to the node any more, or when that has taken as long as a drain may: no pod
+// is there that could write to them, and the cloud detaches them when the host goes. A node whose kubelet is silent cannot
+// let go at all.
+func (w *work) volumesLeft(ctx context.Context, n *db.Node, since time.Time) drivers.Result {
 	if !n.Ready {
 		return drivers.Done()
 	}
@@ -120,6 +123,8 @@ func (w *work) volumesLeft(ctx context.Context, n *db.Node) drivers.Result {
 	switch {
 	case err != nil:
 		return drivers.Transient(err)
+	case attached > 0 && !since.IsZero() && w.e.clock().Sub(since) >= w.e.DrainTimeout:
+		return drivers.Done().Remark(fmt.Sprintf("%d volumes are still attached to %s, and go from it with its host", attached, n.Name))
 	case attached > 0:
 		return drivers.Continue(drivers.PollInterval, "%d volumes to leave %s", attached, n.Name)
 	}

@@ -90,6 +90,31 @@ spec: {nodeName: %s, containers: [{name: db, image: db}]}
 	b.reaches(id, ops.UpdateComplete)
 }
 
+// TestAVolumeThatIsNeverDetached: what lets go of volumes may be broken; the node goes all the same, and a word says so.
+func TestAVolumeThatIsNeverDetached(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, sim.Options{})
+	b.secrets, b.drain = b.rows(), time.Second
+	b.run(b.conductor("one"))
+	id := b.completed(order{name: "dev", masters: 1, workers: 2})
+	victim, c := b.namesOf(id, "default-worker")[1], b.kube(b.view(id), b.secrets)
+	if err := c.Apply(t.Context(), fmt.Appendf(nil, `apiVersion: storage.k8s.io/v1
+kind: VolumeAttachment
+metadata: {name: csi-1, finalizers: [external-attacher/cinder-csi-openstack-org]}
+spec: {attacher: cinder.csi.openstack.org, nodeName: %s, source: {persistentVolumeName: pv-1}}
+`, victim), "test"); err != nil {
+		t.Fatal(err)
+	}
+	b.giveUp(id, victim)
+	b.request(id, ops.NodeGroupResize, "default-worker", func(g *db.NodeGroup) { g.NodeCount = 1 })
+	b.reaches(id, ops.UpdateComplete)
+	for _, words := range []string{"1 volumes to leave " + victim, "1 volumes are still attached to " + victim} {
+		if b.told(id, "volumes leave "+victim, words) != 1 {
+			t.Errorf("nobody says %q\n%s", words, b.events(id))
+		}
+	}
+}
+
 // TestControlPlanesThatCameAfterACancel: an operation is cancelled while its hosts boot. They join all the same, with members
 // of etcd whose kubelets nobody has given serving certificates, so that none of them can be asked how it is. They leave again.
 func TestControlPlanesThatCameAfterACancel(t *testing.T) {
