@@ -23,7 +23,7 @@ type Config struct {
 	Lease         time.Duration `opt:"lease" default:"60" min:"10" unit:"s" help:"Seconds after which another conductor may take over an operation whose owner was not heard of. Renewed at a third of it"`
 	PollInterval  time.Duration `opt:"poll_interval" default:"5" min:"1" unit:"s" help:"Longest time between two looks at what the cloud is asked to do"`
 	RebootTimeout time.Duration `opt:"reboot_timeout" default:"300" min:"10" unit:"s" help:"Seconds that a node may take to be ready again after it was rebooted to heal it. After that another one takes its place"`
-	DrainTimeout  time.Duration `opt:"drain_timeout" default:"900" min:"0" unit:"s" help:"Seconds for which disruption budgets can keep pods on a node that is to go. After that they are deleted all the same"`
+	DrainTimeout  time.Duration `opt:"drain_timeout" default:"900" min:"0" unit:"s" help:"Seconds for which disruption budgets can keep pods on a node that is to go, and after that volumes that stay attached the node itself. It goes all the same then"`
 	SweepInterval time.Duration `opt:"sweep_interval" default:"1" min:"1" unit:"s" help:"How often due operations are looked for that the queue did not ring for"`
 	RingAgain     time.Duration `opt:"ring_again" default:"30" min:"5" unit:"s" help:"Seconds after which the queue is rung again for an operation that nobody claimed"`
 	History       time.Duration `opt:"history" default:"7776000" min:"0" unit:"s" help:"Seconds for which events, and operations that have ended, can be read; 0: for ever. They are kept for two days at least"`
