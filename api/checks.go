@@ -187,6 +187,28 @@ func (k *checks) zones(label string, zones []string) error {
 	return nil
 }
 
+// loadBalancerProvider is not looked at where there is no Octavia, or none that the caller may ask: that is told elsewhere
+// where it matters.
+func (k *checks) loadBalancerProvider(label, name string) error {
+	if name == "" {
+		return nil
+	}
+	o, err := k.clients.LoadBalancer()
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	l, err := o.Providers(k.ctx)
+	switch {
+	case cloud.IsForbidden(err):
+		return nil
+	case err != nil:
+		return err
+	case !slices.Contains(l, name):
+		return about("labels."+label, badRequest("Label %s: load balancer provider %q could not be found; there are: %s.", label, name, strings.Join(l, ", ")))
+	}
+	return nil
+}
+
 func (k *checks) volumeType(label, name string) error {
 	if name == "" {
 		return nil

@@ -96,6 +96,11 @@ func (s *Server) resolveCluster(c echo.Context, r *clusterRequest, t *db.Cluster
 	if fatal := found.add(k.volumeType(ops.LabelDefaultVolumeType, spec.AddonSettings[ops.LabelDefaultVolumeType])); fatal != nil {
 		return nil, fatal
 	}
+	if cl.MasterLBEnabled || spec.Has(ops.AddonCloudProvider) {
+		if fatal := found.add(k.loadBalancerProvider("octavia_provider", spec.LBProvider)); fatal != nil {
+			return nil, fatal
+		}
+	}
 	spec.ServerType = t.ServerType
 	spec.RoleNames, err = s.serviceUserRoles(who)
 	if fatal := found.add(err); fatal != nil {

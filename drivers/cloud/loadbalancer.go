@@ -8,6 +8,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/loadbalancers"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/monitors"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/pools"
+	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/providers"
 	"github.com/gophercloud/gophercloud/v2/openstack/loadbalancer/v2/quotas"
 )
 
@@ -30,6 +31,16 @@ func lbInfo(l loadbalancers.LoadBalancer) LoadBalancerInfo {
 	return LoadBalancerInfo{ID: l.ID, Name: l.Name, ProjectID: l.ProjectID, Status: l.ProvisioningStatus, VIPAddress: l.VipAddress, VIPPortID: l.VipPortID, VIPSubnetID: l.VipSubnetID,
 		VIPNetworkID: l.VipNetworkID, Tags: l.Tags, PoolIDs: mapSlice(l.Pools, func(p pools.Pool) string { return p.ID }),
 		ListenerIDs: mapSlice(l.Listeners, func(x listeners.Listener) string { return x.ID })}
+}
+
+// Providers lists the names of those who can make load balancers.
+func (o *LoadBalancer) Providers(ctx context.Context) ([]string, error) {
+	pages, err := providers.List(o.c, providers.ListOpts{}).AllPages(ctx)
+	if err != nil {
+		return nil, wrap(loadBalancer, err, "listing providers")
+	}
+	l, err := providers.ExtractProviders(pages)
+	return mapSlice(l, func(p providers.Provider) string { return p.Name }), wrap(loadBalancer, err, "reading providers")
 }
 
 // Find lists the load balancers with this name and tag.

@@ -64,7 +64,9 @@ func TestAddonLabels(t *testing.T) {
 		{name: "no tag", template: flannel, labels: object{"cloud_provider_enabled": "true", "cloud_provider_tag": "v1 --evil"}, says: "the tag of an image is expected", field: "labels.cloud_provider_tag"},
 		{name: "an unknown algorithm", template: flannel, labels: object{"cloud_provider_enabled": "true", "octavia_lb_algorithm": "RANDOM"}, says: "one of ROUND_ROBIN", field: "labels.octavia_lb_algorithm"},
 		{name: "an unknown volume type", template: flannel, labels: object{"cinder_csi_enabled": "true", "csi_cinder_default_volume_type": "tape"}, says: `volume type "tape" could not be found`, field: "labels.csi_cinder_default_volume_type"},
-		{name: "details of what is off do not matter", template: flannel, labels: object{"csi_cinder_default_volume_type": "tape", "octavia_lb_algorithm": "RANDOM"}},
+		{name: "an unknown provider of load balancers", template: flannel, labels: object{"cloud_provider_enabled": "true", "octavia_provider": "moon"}, says: `load balancer provider "moon" could not be found; there are: amphora, octavia`, field: "labels.octavia_provider"},
+		{name: "a provider of load balancers", template: flannel, labels: object{"cloud_provider_enabled": "true", "octavia_provider": "octavia"}, want: []string{"cloud-provider"}},
+		{name: "details of what is off do not matter", template: flannel, labels: object{"octavia_provider": "moon", "csi_cinder_default_volume_type": "tape", "octavia_lb_algorithm": "RANDOM"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b.server.Catalogue, b.server.Defaults.Addons = nil, tc.defaults

@@ -66,7 +66,7 @@ func TestCrashPointsOfAddons(t *testing.T) {
 		w.run(t, v, op)
 		w.finish(t, op)
 		w.sound(t, op, has)
-		want := append([]string{addons.CloudConfig}, wanted...)
+		want := append([]string{addons.CoreDNS, addons.CloudConfig}, wanted...)
 		slices.Sort(want)
 		if d := cmp.Diff(want, w.addons(t, id)); d != "" {
 			t.Errorf("after %s at write %d, add-ons (-want +got):\n%s", f, n, d)

@@ -88,6 +88,15 @@ func (b *bed) away(ctx context.Context, id string) error {
 func TestLoadBalancers(t *testing.T) {
 	b := newBed(t)
 	ctx, o, l := t.Context(), b.loadBalancer(), b.lan()
+	providers, err := o.Providers(ctx)
+	if b.must(err); !slices.Contains(providers, "octavia") { // whatever makes them, this is its alias
+		t.Errorf("providers %v", providers)
+	}
+	none(o.Find(ctx, "api", clusterTag))(b)
+	unknown := b.balancer("api", l, "10.0.0.10")
+	unknown.Provider = "ovm"
+	_, err = o.Create(ctx, unknown)
+	b.want(err, cloud.IsInvalid, "a load balancer of no provider")
 	x, err := o.Create(ctx, b.balancer("api", l, "10.0.0.10"))
 	b.must(err)
 	b.later("deleting the load balancer", func(ctx context.Context) error { return b.away(ctx, x.ID) })
