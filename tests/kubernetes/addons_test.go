@@ -47,7 +47,7 @@ func TestAddonsAreAccepted(t *testing.T) {
 		Storage: addons.Storage{VolumeTypes: []string{"ssd", "__DEFAULT__"}, ShareTypes: []addons.ShareType{{Name: "nfs"}}}}
 	all := func() []*unstructured.Unstructured {
 		var objects []*unstructured.Unstructured
-		for _, name := range []string{addons.CloudConfig, addons.CloudProvider, addons.CinderCSI, addons.ManilaCSI, addons.MetricsServer} {
+		for _, name := range []string{addons.CoreDNS, addons.CloudConfig, addons.CloudProvider, addons.CinderCSI, addons.ManilaCSI, addons.MetricsServer} {
 			l, err := addons.Render(facts, name)
 			if err != nil {
 				t.Fatal(err)
