@@ -90,7 +90,11 @@ func octaviaShow(kind string) func(*call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return doc{octaviaName(kind): q.octaviaView(o)}, nil
+		view := q.octaviaView(o)
+		if view.str("provisioning_status") == "PENDING_DELETE" {
+			view["tags"] = []string{} // Octavia asks for them after the rest: they are not there when the delete ends in between
+		}
+		return doc{octaviaName(kind): view}, nil
 	}
 }
 

@@ -105,7 +105,9 @@ func (i *Infrastructure) loadBalancerRemover(ctx context.Context, s *drivers.Sit
 		if err == nil && x.Status == "DELETED" { // Octavia shows it for a while
 			err = &cloud.Error{Service: "load-balancer", Action: "reading load balancer " + r.Name, Status: 404}
 		}
-		return ours(x), err
+		// Octavia reads tags after the rest, and finds none where the delete has ended in between. Whose it is does not matter
+		// then: it is not touched.
+		return x.Status == "PENDING_DELETE" || ours(x), err
 	}, func(ctx context.Context) error {
 		if strings.HasPrefix(status, "PENDING_") {
 			return busy(fmt.Sprintf("load balancer %s (%s) is %s", r.Name, r.ID, status)) // nobody may touch it
