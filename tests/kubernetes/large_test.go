@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ func TestHighlyAvailable(t *testing.T) {
 	within(t, c, "every node is ready", func(c *cluster) { c.has(3, 2, version) })
 	within(t, c, "time to ready", func(c *cluster) { c.timeToReady() })
 	within(t, c, "pods and Services", func(c *cluster) {
+		c.namedByTwo()
 		c.deploy(4)
 		c.connected()
 	})
@@ -70,6 +72,9 @@ func (c *cluster) rotate() {
 	}
 }
 
+// errNotSeen is the answer of who could not ask: it begins no silence, and ends none.
+var errNotSeen = errors.New("nothing could be seen")
+
 // silence is the longest time between two good answers with none in between, and the last that was said in it instead.
 type silence struct {
 	longest time.Duration
@@ -95,13 +100,14 @@ func (c *cluster) silences(every time.Duration, ask func(c *cluster) error) (sto
 		var failed error
 		good := time.Now()
 		for tick := time.NewTicker(every); ; {
-			err := ask(&own)
-			if err == nil {
+			switch err := ask(&own); {
+			case errors.Is(err, errNotSeen):
+			case err == nil:
 				if failed != nil {
 					worst.lasted(time.Since(good), failed)
 				}
 				good, failed = time.Now(), nil
-			} else {
+			default:
 				failed = err
 				if config, err := own.credentials(); err == nil {
 					_ = os.WriteFile(own.kubeconfig, config, 0o600)

@@ -25,7 +25,7 @@ func TestOneAndOne(t *testing.T) {
 	within(t, c, "every node is ready", func(c *cluster) { c.has(1, 1, version) })
 	within(t, c, "time to ready", func(c *cluster) { c.timeToReady() })
 	within(t, c, "what kubeadm installs runs", func(c *cluster) {
-		c.eventually(3*time.Minute, "CoreDNS to be ready", func(out string) bool { return out == "2" }, "-n", "kube-system", "get", "deployment", "coredns", "-o", "jsonpath={.status.readyReplicas}")
+		c.namedByTwo()
 		c.eventually(time.Minute, "kube-proxy to be ready", func(out string) bool { return out == "2" }, "-n", "kube-system", "get", "daemonset", "kube-proxy", "-o", "jsonpath={.status.numberReady}")
 	})
 	within(t, c, "pods and Services", func(c *cluster) {
