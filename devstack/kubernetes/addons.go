@@ -7,7 +7,7 @@ import (
 )
 
 // addonImages are those of what acts in OpenStack, of what its storage plug-in needs beside it, of metrics-server and of
-// flannel. For the registrar of storage plug-ins and their probe, of which no module is published, stands a program of our own.
+// flannel, and what kubeadm runs on every node of other releases: a cluster that is upgraded has nodes of two. For the registrar of storage plug-ins and their probe, of which no module is published, stands a program of our own.
 func (c Cache) addonImages(r Release) ([]image, error) {
 	const storage = registry + "sig-storage/"
 	var list []image
@@ -30,6 +30,20 @@ func (c Cache) addonImages(r Release) ([]image, error) {
 			return nil, fmt.Errorf("images of %s: %w", m.name, err)
 		}
 		list = append(list, more...)
+	}
+	for _, other := range Releases() {
+		if other == r {
+			continue
+		}
+		images, err := c.images(other)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range images {
+			if i.name == "kube-proxy" || i.name == "coredns" {
+				list = append(list, i)
+			}
+		}
 	}
 	if r != Releases()[0] {
 		return list, nil

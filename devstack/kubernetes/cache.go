@@ -58,7 +58,7 @@ func (c Cache) Tree(r Release) string {
 
 // Addons is a store for containerd like that of the tree, with the images of add-ons in it.
 func (c Cache) Addons(r Release) string {
-	parts := []string{treeKey(r), "4"}
+	parts := []string{fmt.Sprint(Releases()), treeKey(r), "5"}
 	for _, m := range addonModules(r) {
 		parts = append(parts, m.version)
 	}
