@@ -60,10 +60,10 @@ func TestUpgrade(t *testing.T) {
 		worst, unnamed := network(), names()
 		c.Logf("pods did not reach each other for %.1f s at most: %v", worst.longest.Seconds(), worst.said)
 		c.Logf("their Service was not reached by its name for %.1f s at most: %v", unnamed.longest.Seconds(), unnamed.said)
-		if worst.longest > time.Minute {
+		if worst.longest > 30*time.Second {
 			c.Error("the network has gone away")
 		}
-		if unnamed.longest > time.Minute {
+		if unnamed.longest > 30*time.Second {
 			c.Error("the names have gone away")
 		}
 	})
