@@ -69,7 +69,7 @@ func (m *Machines) removeServer(ctx context.Context, s *drivers.Site, r drivers.
 				return infra.Verdict(err)
 			}
 		}
-		if !slices.Contains(x.Tags, s.Cluster.Tag()) {
+		if !x.Deleting && !slices.Contains(x.Tags, s.Cluster.Tag()) { // one that goes is not touched, whosever it is
 			return drivers.Failed(drivers.ClassInternal, "server %s (%s) does not carry the mark of this cluster: left alone", r.Name, id)
 		}
 		gone = false
