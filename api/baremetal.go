@@ -153,11 +153,16 @@ func (k *checks) unfit(n machineNeed, nodes []cloud.BaremetalNode) (unfit map[st
 	for _, x := range nodes {
 		if missing := x.Lacks(image); len(missing) > 0 {
 			unfit[x.ID] = true
-			lack = badRequest("Image %s has no %s, and the nodes of resource class %s%s whose deploy interface is %s boot the images that these properties name.",
-				image.Name, strings.Join(missing, " and no "), n.ResourceClass, withTraits(n.Traits), x.DeployInterface)
+			lack = lacking(image, missing, "the nodes of resource class "+n.ResourceClass+withTraits(n.Traits), x)
 		}
 	}
 	return unfit, lack, nil
+}
+
+// lacking says what an image has not that machines need of it.
+func lacking(image cloud.ImageInfo, missing []string, of string, machine cloud.BaremetalNode) error {
+	return badRequest("Image %s has no %s, and the deploy interface of %s is %s: it boots the images that these properties name.",
+		image.Name, strings.Join(missing, " and no "), of, machine.DeployInterface)
 }
 
 func withTraits(traits []string) string {

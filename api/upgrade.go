@@ -99,6 +99,9 @@ func (s *Server) resolveUpgrade(c echo.Context, v *db.ClusterView, t *db.Cluster
 	if err := k.roomForImage(concerned, image); err != nil {
 		return ops.Upgrade{}, err
 	}
+	if err := s.bootsImage(k, v, concerned, image); err != nil {
+		return ops.Upgrade{}, err
+	}
 	l := &labels{m: t.Labels}
 	version := l.version(image.Properties["kube_version"])
 	if l.err != nil {
@@ -127,6 +130,41 @@ func (k *checks) roomForImage(groups []*db.NodeGroup, image cloud.ImageInfo) err
 			if err := fits(f, g, "of node group "+g.Name, spec.BootVolumeSize, image); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// bootsImage refuses to lead bare-metal groups to an image that a machine of theirs cannot boot: each is rebuilt where it is.
+func (s *Server) bootsImage(k *checks, v *db.ClusterView, groups []*db.NodeGroup, image cloud.ImageInfo) error {
+	metal := map[string]string{} // names, by UUID
+	for _, g := range groups {
+		if g.Driver == ironicDriver {
+			metal[g.UUID] = g.Name
+		}
+	}
+	if len(metal) == 0 {
+		return nil
+	}
+	rows, err := s.Store.Nodes(k.ctx, v.UUID)
+	if err != nil {
+		return err
+	}
+	b, err := s.Clouds.Baremetal(k.ctx)
+	if err != nil {
+		return err
+	}
+	machines, err := b.Nodes(k.ctx, cloud.NodeFilter{Pool: s.Defaults.Baremetal, Lessee: v.ProjectID, Associated: true})
+	if err != nil {
+		return err
+	}
+	for _, n := range rows {
+		i := slices.IndexFunc(machines, func(x cloud.BaremetalNode) bool { return x.InstanceID != "" && x.InstanceID == n.HostID })
+		if i < 0 || metal[n.NodeGroupUUID] == "" {
+			continue
+		}
+		if missing := machines[i].Lacks(image); len(missing) > 0 {
+			return lacking(image, missing, "node "+n.Name+" of node group "+metal[n.NodeGroupUUID], machines[i])
 		}
 	}
 	return nil

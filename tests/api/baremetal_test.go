@@ -149,6 +149,24 @@ func TestMetalWithoutKernel(t *testing.T) {
 	}
 }
 
+// TestUpgradeOfMetalWithoutKernel: an upgrade rebuilds each machine where it is, so each has to boot the new image.
+func TestUpgradeOfMetalWithoutKernel(t *testing.T) {
+	b := newBed(t)
+	b.work()
+	metal := object{"labels": object{"server_type": "bm"}, "flavor_id": "bm.general"}
+	id := b.one.cluster(b.one.template(metal), object{"node_count": 1})
+	b.one.settled("/v1/clusters/"+id, "CREATE_COMPLETE")
+	upgrade, next := "/v1/clusters/"+id+"/actions/upgrade", object{"cluster_template": b.one.template(with(metal, object{"name": "next"}))}
+	b.one.want(202, "POST", upgrade, next)
+	b.one.settled("/v1/clusters/"+id, "UPDATE_COMPLETE")
+	for _, x := range b.Machines(t) {
+		if x.InstanceID != "" {
+			b.BootParts(t, x)
+		}
+	}
+	refuse(t, []refusal{{"its machine boots parts", b.one, "POST", upgrade, next, 400, "has no kernel_id and no ramdisk_id, and the deploy interface of node "}})
+}
+
 // TestMetalQuotaSideBySide: requests that look at the quota at once do not all get what is left of it.
 func TestMetalQuotaSideBySide(t *testing.T) {
 	b := newBed(t)

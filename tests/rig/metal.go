@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -70,13 +71,17 @@ func (r *Rig) ReturnRetired(t testing.TB) {
 	}
 }
 
-// BootParts makes machines boot a kernel and a ramdisk, which an image has to name.
+// BootParts makes machines boot a kernel and a ramdisk, which an image has to name. Those that are in use are in maintenance
+// meanwhile: Ironic takes no other interface otherwise.
 func (r *Rig) BootParts(t testing.TB, machines ...cloud.BaremetalNode) {
 	t.Helper()
 	c := r.operator(t)
 	for _, n := range machines {
-		if err := nodes.Update(t.Context(), c, n.ID, nodes.UpdateOpts{nodes.UpdateOperation{Op: nodes.AddOp, Path: "/deploy_interface", Value: cloud.RamdiskDeploy},
-			nodes.UpdateOperation{Op: nodes.AddOp, Path: "/boot_interface", Value: "redfish-virtual-media"}}).Err; err != nil {
+		parts := nodes.UpdateOpts{nodes.UpdateOperation{Op: nodes.AddOp, Path: "/deploy_interface", Value: cloud.RamdiskDeploy},
+			nodes.UpdateOperation{Op: nodes.AddOp, Path: "/boot_interface", Value: "redfish-virtual-media"}}
+		err1 := nodes.SetMaintenance(t.Context(), c, n.ID, nodes.MaintenanceOpts{Reason: "other interfaces"}).ExtractErr()
+		err2 := nodes.Update(t.Context(), c, n.ID, parts).Err
+		if err := errors.Join(err1, err2, nodes.UnsetMaintenance(t.Context(), c, n.ID).ExtractErr()); err != nil {
 			t.Fatal(err)
 		}
 	}
