@@ -7,8 +7,10 @@ import (
 	"flag"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clientauthv1 "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 	"k8s.io/client-go/tools/clientcmd"
@@ -23,8 +25,7 @@ import (
 func printKubeconfig(ctx context.Context, c *clusterCall, args []string) error {
 	var cluster struct {
 		UUID, Name string
-		APIAddress string            `json:"api_address"`
-		Labels     map[string]string `json:"labels"`
+		APIAddress string `json:"api_address"`
 	}
 	if err := c.api.Get(ctx, containerinfra.ClusterPath(args[0], ""), nil, &cluster); err != nil {
 		return err
@@ -32,8 +33,8 @@ func printKubeconfig(ctx context.Context, c *clusterCall, args []string) error {
 	if cluster.APIAddress == "" {
 		return fmt.Errorf("cluster %s has no address yet", args[0])
 	}
-	if on, ok := ops.ParseBool(cluster.Labels[ops.LabelKeystoneAuth]); ok && !on {
-		return fmt.Errorf("cluster %s takes no tokens of Keystone: its label %s was false when it was created; `openstack coe cluster config` writes a kubeconfig with a key", args[0], ops.LabelKeystoneAuth)
+	if err := takesTokens(ctx, c, cluster.UUID); err != nil {
+		return fmt.Errorf("cluster %s: %w", args[0], err)
 	}
 	var authority struct {
 		PEM string `json:"pem"`
@@ -51,6 +52,20 @@ func printKubeconfig(ctx context.Context, c *clusterCall, args []string) error {
 		_, err = c.stdout.Write(text)
 	}
 	return err
+}
+
+// takesTokens asks what the cluster's API servers would: whether the add-on is on says no label where it is so by default.
+func takesTokens(ctx context.Context, c *clusterCall, cluster string) error {
+	review := authenticationv1.TokenReview{TypeMeta: metav1.TypeMeta{APIVersion: authenticationv1.SchemeGroupVersion.String(), Kind: "TokenReview"},
+		Spec: authenticationv1.TokenReviewSpec{Token: c.api.Service.Token()}}
+	path := strings.TrimPrefix(ops.TokenReviewPath(url.PathEscape(cluster)), "/v1/")
+	if err := c.api.Post(ctx, path, review, &review); err != nil {
+		return err
+	}
+	if !review.Status.Authenticated {
+		return fmt.Errorf("your token of Keystone is not taken: it is not of the cluster's project, or %s was not on when the cluster was created; `openstack coe cluster config` writes a kubeconfig with a key", ops.LabelKeystoneAuth)
+	}
+	return nil
 }
 
 // credentialFlags are those of `jeroboam credential`.

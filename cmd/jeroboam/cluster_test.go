@@ -79,7 +79,9 @@ func TestClusterCommands(t *testing.T) {
 	if n := strings.Count(want(t, []string{"resource", "list", "demo", "-f", "value", "-c", "kind"}), "server\n"); n != masters+workers {
 		t.Errorf("%d servers", n)
 	}
-	want(t, []string{"kubeconfig", "demo"}, "certificate-authority-data: ", "server: https://", "current-context: demo", "command: jeroboam", "    - credential\n", "    - --os-cloud\n      - mine\n")
+	if _, errs, code := cli(t, "kubeconfig", "demo"); code != 1 || !strings.Contains(errs, "cluster demo: your token of Keystone is not taken") || !strings.Contains(errs, "keystone_auth_enabled") {
+		t.Errorf("a kubeconfig for a cluster that takes no tokens: exit code %d: %s", code, errs)
+	}
 	var credential struct {
 		Kind   string
 		Status struct {
