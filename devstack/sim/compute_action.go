@@ -18,6 +18,8 @@ func serverAction(q *call) (any, error) {
 			return nil, q.switchServer(o, "stop", "ACTIVE", "powering-off", func() { q.powerOff(o, func() { q.setServer(o, "SHUTOFF", "stopped", nil, 4) }) })
 		case "os-start":
 			return nil, q.switchServer(o, "start", "SHUTOFF", "powering-on", func() { q.Cloud.activate(o) })
+		case "forceDelete":
+			return nil, q.endServer(o)
 		case "reboot":
 			return nil, q.reboot(o, asDoc(argument).str("type"))
 		case "rebuild":

@@ -133,7 +133,7 @@ func (q *call) plug(server *object, nic doc, groups []string) error {
 
 // failServer lets a build end badly. The fault is what users get to see of it.
 func (c *Cloud) failServer(server *object, message string) {
-	if !c.alive(server) || server.doc.str("OS-EXT-STS:task_state") == "deleting" {
+	if !c.alive(server) || goes(server) {
 		return
 	}
 	c.setServer(server, "ERROR", "error", nil, 0)

@@ -99,7 +99,7 @@ func listServers(detail bool) func(*call) (any, error) {
 			return nil, fail(http.StatusForbidden, "", "Policy doesn't allow os_compute_api:servers:detail:get_all_tenants to be performed.")
 		}
 		l := listing{kind: "server", collection: "servers", filters: serverFilters(q), render: q.serverView, sees: func(o *object) bool {
-			return o.project == q.project() || all
+			return (o.project == q.project() || all) && o.doc.str("status") != softDeleted
 		}}
 		if !detail {
 			l.render = func(o *object) doc { return doc{"id": o.id, "name": o.name(), "links": q.links("servers", o.id)} }
@@ -251,18 +251,41 @@ func deleteServer(q *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.doc.str("OS-EXT-STS:task_state") == "deleting" {
+	if q.options.KeepDeleted && o.doc.str("OS-SRV-USG:launched_at") != "" && !goes(o) {
+		o.doc["OS-EXT-STS:task_state"], o.doc["updated"] = "soft-deleting", q.now()
+		q.after(q.options.Latency.ServerDelete, func() {
+			q.powerOff(o, func() { q.setServer(o, softDeleted, "soft-delete", nil, 4) })
+		})
 		return nil, nil
 	}
-	before := o.doc.str("status")
+	return nil, q.endServer(o)
+}
+
+// softDeleted is the status of servers that are deleted and kept.
+const softDeleted = "SOFT_DELETED"
+
+// goes tells that the end of a server has been asked for.
+func goes(o *object) bool {
+	task := o.doc.str("OS-EXT-STS:task_state")
+	return task == "deleting" || task == "soft-deleting" || o.doc.str("status") == "DELETED"
+}
+
+// endServer takes a server away. Last it has no task any more, and is not gone yet.
+func (q *call) endServer(o *object) error {
+	if goes(o) {
+		return nil
+	}
 	o.doc["OS-EXT-STS:task_state"], o.doc["updated"] = "deleting", q.now()
 	q.start(q.options.Latency.ServerDelete, func() {
-		q.powerOff(o, func() { q.vanish(o) })
+		q.powerOff(o, func() {
+			q.setServer(o, "DELETED", "deleted", nil, 0)
+			q.after(q.options.Latency.ServerDelete/4, func() { q.vanish(o) })
+		})
 	}, func(message string) {
-		q.setServer(o, cmpOr(map[string]string{"BUILD": "ERROR"}[before], "ERROR"), "error", nil, 0)
+		q.setServer(o, "ERROR", "error", nil, 0)
 		o.doc["fault"] = doc{"code": 500, "message": message, "created": q.now()}
 	})
-	return nil, nil
+	return nil
 }
 
 // vanish removes a server that is off: its own ports go with it, those of others become free, and so with volumes.

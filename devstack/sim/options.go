@@ -16,6 +16,9 @@ type Options struct {
 	Quotas map[string]int
 	// Hosts is how many servers of a group can be kept apart from each other; 0: 1000.
 	Hosts int
+	// KeepDeleted has Nova keep deleted servers for longer than anybody waits, with all that they have, as its
+	// reclaim_instance_interval does; an action deletes them at once.
+	KeepDeleted bool
 	// Flavors, Images and the nodes of Ironic; nil: the default ones.
 	Flavors []Flavor
 	Images  []Image

@@ -188,10 +188,16 @@ type Server struct {
 	Tags                    []string
 	Addresses               []string // fixed first
 	Deleting                bool     // somebody has asked for its end
+	Reclaimable             bool     // it is deleted, and kept for a while with all that it has
+}
+
+// deleting: the last that Nova writes of a server before its row goes is DELETED, without a task.
+func deleting(s servers.Server) bool {
+	return s.TaskState == "deleting" || s.TaskState == "soft-deleting" || s.Status == "DELETED"
 }
 
 func serverInfo(s servers.Server) Server {
-	i := Server{ID: s.ID, Name: s.Name, Status: s.Status, Fault: s.Fault.Message, Addresses: addresses(s.Addresses), Deleting: s.TaskState == "deleting" || s.TaskState == "soft-deleting"}
+	i := Server{ID: s.ID, Name: s.Name, Status: s.Status, Fault: s.Fault.Message, Addresses: addresses(s.Addresses), Deleting: deleting(s), Reclaimable: s.Status == "SOFT_DELETED" && !deleting(s)}
 	if s.Tags != nil {
 		i.Tags = *s.Tags
 	}
@@ -302,6 +308,11 @@ func (n *Compute) RebootServer(ctx context.Context, id string, hard bool) error 
 // DeleteServer asks for its end.
 func (n *Compute) DeleteServer(ctx context.Context, id string) error {
 	return wrap(compute, servers.Delete(ctx, n.c, id).ExtractErr(), "deleting server %s", id)
+}
+
+// ForceDeleteServer is for one that Nova keeps for its reclaim_instance_interval.
+func (n *Compute) ForceDeleteServer(ctx context.Context, id string) error {
+	return wrap(compute, servers.ForceDelete(ctx, n.c, id).ExtractErr(), "deleting server %s at once", id)
 }
 
 // NoCapacity tells whether a server's fault says that the cloud is full.

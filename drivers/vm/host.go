@@ -80,7 +80,7 @@ func (m *Machines) state(ctx context.Context, s *drivers.Site, n *cloud.Compute,
 	x, ok := all[r.ID]
 	if !ok { // asked for after the list was read, or gone: a look of its own tells
 		x, err = n.Server(ctx, r.ID)
-		if cloud.IsNotFound(err) {
+		if cloud.IsNotFound(err) || x.Reclaimable {
 			return drivers.Failed(drivers.ClassCloud, "compute: server %s (%s) is gone: somebody deleted it", r.Name, r.ID)
 		}
 		if err != nil {
@@ -132,7 +132,7 @@ func (m *Machines) Status(ctx context.Context, s *drivers.Site) (map[string]driv
 			x, err = n.Server(ctx, r.ID)
 		}
 		switch {
-		case cloud.IsNotFound(err):
+		case cloud.IsNotFound(err), x.Reclaimable:
 			out[r.Name] = drivers.HostStatus{ID: r.ID, State: drivers.HostGone}
 		case err != nil:
 			return nil, err

@@ -76,7 +76,11 @@ func (m *Machines) removeServer(ctx context.Context, s *drivers.Site, r drivers.
 		if x.Deleting {
 			continue
 		}
-		if err := n.DeleteServer(ctx, id); err != nil && !cloud.IsNotFound(err) && !cloud.IsConflict(err) {
+		remove := n.DeleteServer
+		if x.Reclaimable { // it holds the port and the volumes, and for however long
+			remove = n.ForceDeleteServer
+		}
+		if err := remove(ctx, id); err != nil && !cloud.IsNotFound(err) && !cloud.IsConflict(err) {
 			return infra.Verdict(err)
 		}
 	}

@@ -190,7 +190,7 @@ func TestServers(t *testing.T) {
 	b.want(beside.compute().DeleteServer(ctx, id), cloud.IsNotFound, "deleting another's server")
 
 	b.must(n.DeleteServer(ctx, adopted.ID)) // while it is built, maybe
-	b.must(n.DeleteServer(ctx, id))
+	b.must(n.ForceDeleteServer(ctx, id))
 	if err := n.DeleteServer(ctx, id); err != nil && !cloud.IsNotFound(err) && !cloud.IsConflict(err) {
 		t.Errorf("deleting a server twice: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jeroboam-cloud/jeroboam/conductor/ops"
 	"github.com/jeroboam-cloud/jeroboam/db"
@@ -198,4 +199,28 @@ func TestDeleteOfAStuckServer(t *testing.T) {
 	id := b.create("dev", 1, 1, false)
 	testenv.Eventually(t, eventually, "both servers", func() bool { return len(b.cloud.Resources(b.project)["server"]) == 2 })
 	b.deleted(id)
+}
+
+// TestDeletedServers: each is asked to go once, whatever Nova shows of it on its way, and at once where it keeps what was
+// deleted.
+func TestDeletedServers(t *testing.T) {
+	for name, keep := range map[string]bool{"shown until its row goes": false, "kept for a while": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// five looks at a server that goes, and one or two when all that is left of it is its row
+			b := newBed(t, sim.Options{Speed: 10, KeepDeleted: keep, Latency: sim.Latency{ServerDelete: 6 * time.Second, ServerBuild: time.Second}})
+			b.run(b.conductor("one"))
+			id := b.completed(order{name: "dev", masters: 1, workers: 1})
+			before := b.writes()
+			b.deleted(id)
+			for call, n := range b.writes() {
+				if n -= before[call]; strings.Contains(call, "/servers/") {
+					t.Log(n, call)
+					if n != 2 {
+						t.Errorf("%d × %s", n, call)
+					}
+				}
+			}
+		})
+	}
 }

@@ -188,7 +188,12 @@ func (b *bed) operations(id string, kind ops.Kind) []*db.Operation {
 
 func watched(t *testing.T, o order) (*bed, *conductor.Conductor, *periodic.Watcher, string) {
 	t.Helper()
-	b := newBed(t, sim.Options{})
+	return watchedIn(t, sim.Options{}, o)
+}
+
+func watchedIn(t *testing.T, cloud sim.Options, o order) (*bed, *conductor.Conductor, *periodic.Watcher, string) {
+	t.Helper()
+	b := newBed(t, cloud)
 	b.secrets = b.rows()
 	c := b.conductor("one")
 	b.run(c)
@@ -355,10 +360,19 @@ func TestAControlPlaneIsReplaced(t *testing.T) {
 	b.deleted(id)
 }
 
-// TestAServerThatIsDeletedIsReplaced: with healing off too, as a part of the cluster that is gone.
+// TestAServerThatIsDeletedIsReplaced: with healing off too, as a part of the cluster that is gone; where Nova keeps what was
+// deleted as well.
 func TestAServerThatIsDeletedIsReplaced(t *testing.T) {
-	t.Parallel()
-	b, _, w, id := watched(t, order{name: "dev", masters: 1, workers: 2})
+	for name, cloud := range map[string]sim.Options{"gone": {}, "kept": {KeepDeleted: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			replacesADeletedServer(t, cloud)
+		})
+	}
+}
+
+func replacesADeletedServer(t *testing.T, cloud sim.Options) {
+	b, _, w, id := watchedIn(t, cloud, order{name: "dev", masters: 1, workers: 2})
 	b.look(w)
 	names := b.namesOf(id, "default-worker")
 	b.person("demo").must(http.MethodDelete, "/compute/v2.1/servers/"+b.node(id, names[1]).HostID, nil, nil)
