@@ -199,10 +199,15 @@ func script(h Host) []string {
 	if h.Runtime != "" {
 		parts = append(parts, "bootstrap-runtime.sh")
 	}
-	if h.Role == RoleInit {
-		return append(parts, "bootstrap-init.sh", "bootstrap-main.sh")
+	switch h.Role {
+	case RoleInit:
+		parts = append(parts, "bootstrap-controlplane.sh", "bootstrap-init.sh")
+	case RoleControlPlane:
+		parts = append(parts, "bootstrap-controlplane.sh", "bootstrap-await.sh", "bootstrap-joincontrolplane.sh")
+	default:
+		parts = append(parts, "bootstrap-await.sh", "bootstrap-join.sh")
 	}
-	return append(parts, "bootstrap-join.sh", "bootstrap-main.sh")
+	return append(parts, "bootstrap-main.sh")
 }
 
 // ipv6 tells that pods may have IPv6 addresses. Joining hosts are told the subnets too.

@@ -157,10 +157,11 @@ func (s *sandbox) kubeadmCalls() []string {
 }
 
 const (
-	initCall  = "init --config /etc/kubernetes/kubeadm.yaml --skip-token-print"
-	againCall = initCall + " --ignore-preflight-errors"
-	joinCall  = "join --config /etc/kubernetes/kubeadm.yaml"
-	resetCall = "reset --force"
+	initCall      = "init --config /etc/kubernetes/kubeadm.yaml --skip-token-print"
+	againCall     = initCall + " --ignore-preflight-errors"
+	joinCall      = "join --config /etc/kubernetes/kubeadm.yaml"
+	joinAgainCall = joinCall + " --ignore-preflight-errors"
+	resetCall     = "reset --force"
 )
 
 func TestBootstrap(t *testing.T) {
@@ -206,6 +207,21 @@ func TestBootstrap(t *testing.T) {
 		{
 			name: "control plane fails half way", host: controlPlaneHost(), want: []string{joinCall, resetCall, joinCall},
 			scenario: "touch $k/kubelet.conf; [ $n = 2 ]",
+		},
+		{
+			name: "control plane fails before etcd knows it", host: controlPlaneHost(), want: []string{joinCall, resetCall, joinCall},
+			scenario: "touch $k/bootstrap-kubelet.conf; if [ $n = 1 ]; then echo half >$k/pki/apiserver.crt; exit 1; fi; [ ! -e $k/pki/apiserver.crt ]",
+		},
+		{
+			name: "control plane fails with its etcd announced", host: controlPlaneHost(), want: []string{joinCall, joinAgainCall, joinAgainCall},
+			scenario: "touch $k/bootstrap-kubelet.conf; mkdir -p $k/manifests; touch $k/manifests/etcd.yaml; [ $n = 3 ]",
+		},
+		{
+			name: "control plane goes down with etcd running", host: controlPlaneHost(), scenario: ok, want: []string{joinAgainCall},
+			before: func(s *sandbox) {
+				s.write("etc/kubernetes/kubelet.conf", "")
+				s.write("var/lib/etcd/member/snap", "")
+			},
 		},
 		{
 			name: "static pods of others are left alone", host: workerHost(), scenario: "[ $n = 2 ]", want: []string{joinCall, joinCall},

@@ -1,8 +1,3 @@
-# What an earlier attempt of this host leaves behind, and kubeadm would take for somebody else's.
-readonly manifests=FileAvailable--etc-kubernetes-manifests
-api_port=$(sed -n 's/^ *bindPort: *//p' /etc/kubernetes/kubeadm.yaml)
-readonly leftovers=DirAvailable--var-lib-etcd,$manifests-kube-apiserver.yaml,$manifests-kube-controller-manager.yaml,$manifests-kube-scheduler.yaml,$manifests-etcd.yaml,Port-$api_port,Port-2379,Port-2380,Port-10250,Port-10257,Port-10259
-
 # Once etcd has data, other hosts may have joined, even if kubeadm failed after that: nothing is ever taken back then, and
 # kubeadm, whose phases all accept what is there, goes over it again.
 attempt() {
