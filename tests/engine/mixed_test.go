@@ -81,7 +81,7 @@ func (b *bed) allFree() {
 // TestMixed: three control planes and two workers on Nova, two workers on metal, in one network behind one load balancer.
 func TestMixed(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, sim.Options{})
+	b := newBed(t, sim.Options{Latency: sim.Latency{NodeClean: 10 * time.Minute}}) // so that whoever looks sees it
 	b.secrets = b.rows()
 	c := b.conductor("one")
 	b.run(c, b.conductor("two"))
