@@ -27,13 +27,14 @@ func TestAJoinThatIsCutShort(t *testing.T) {
 	struck := make([]bool, masters)
 	for i, s := range b.servers() {
 		strikes.Go(func() {
-			for until := time.Now().Add(createTimeout); !struck[i] && time.Now().Before(until); {
+			again := time.NewTicker(100 * time.Millisecond)
+			defer again.Stop()
+			for until := time.Now().Add(createTimeout); !struck[i] && time.Now().Before(until); <-again.C {
 				out, _ := b.on(s.name, "sh", "-c", strike) // it does not run yet, or the time for a command is over
 				if strings.Contains(out, "makes the cluster") {
 					return
 				}
 				struck[i] = strings.Contains(out, "struck")
-				time.Sleep(100 * time.Millisecond)
 			}
 		})
 	}
