@@ -254,6 +254,24 @@ func TestBootstrap(t *testing.T) {
 	}
 }
 
+// TestJoinGoesOnInPlace without taking its vote away before the API answers: that may wait for it.
+func TestJoinGoesOnInPlace(t *testing.T) {
+	s := newSandbox(t, controlPlaneHost(), "mkdir -p $k/manifests; touch $k/manifests/etcd.yaml; [ $n = 2 ]")
+	s.write("bin/curl", "#!/bin/bash\necho curl >>\"$ROOT/calls\"\n")
+	if err := s.run(); err != nil {
+		t.Fatalf("%v\n%s", err, s.read("var/log/jeroboam-bootstrap.log"))
+	}
+	var calls []string
+	for line := range strings.Lines(s.read("calls")) {
+		if line = strings.TrimSpace(line); line == "curl" || strings.HasPrefix(line, "kubeadm ") || line == "systemctl stop kubelet.service" {
+			calls = append(calls, strings.Join(strings.Fields(line)[:min(2, len(strings.Fields(line)))], " "))
+		}
+	}
+	if diff := cmp.Diff([]string{"curl", "kubeadm join", "curl", "systemctl stop", "kubeadm join"}, calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestBootstrapSurvivesBeingKilled(t *testing.T) {
 	s := newSandbox(t, controlPlaneHost(), "touch $k/kubelet.conf; if [ $n = 1 ]; then rm -r $k/pki; kill -KILL $PPID; exit 1; fi")
 	if err := s.run(); err == nil {

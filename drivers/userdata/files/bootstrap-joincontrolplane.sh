@@ -5,13 +5,16 @@ attempt() {
 	local tolerated=()
 	if [ -e /var/lib/etcd/member ] || [ -e /etc/kubernetes/manifests/etcd.yaml ]; then
 		say "etcd knows this host: going on in place"
-		# A node that reports is taken for another host of its name. It is silent after a while.
-		systemctl stop kubelet.service
 		tolerated=(--ignore-preflight-errors="$leftovers")
 	else
 		clean_up || return
 	fi
 	await_api
+	if ((${#tolerated[@]})); then
+		# A node that reports is taken for another host of its name. It is silent after a while. Not before the API answers: it
+		# may be for want of this host's vote that it does not, and after a boot nobody but the kubelet starts etcd.
+		systemctl stop kubelet.service
+	fi
 	kubeadm join --config /etc/kubernetes/kubeadm.yaml "${tolerated[@]}"
 }
 
